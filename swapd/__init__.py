@@ -1,0 +1,1 @@
+"""swapd: a coordinator of atomic swaps between chains."""
