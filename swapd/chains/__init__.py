@@ -1,0 +1,1 @@
+"""One folder a chain, all behind the small interface in `base.py`."""
