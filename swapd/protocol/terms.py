@@ -88,6 +88,8 @@ class Leg:
     anyone send it or because swapd holds the per-swap key.
     claim_waived: the receiver said that it finishes its own claim, so a reveal need not wait for it (rule S2).
     confirmations: blocks, the one that includes the transaction counted, after which it is final.
+    lock_by: Unix seconds; the last moment at which swapd itself starts to fund it, so that it is in a block by
+    `terms.fund_by` even in a bad hour (rule S3).
     """
 
     role: Role
@@ -100,10 +102,13 @@ class Leg:
     refund_by_swapd: bool
     claim_waived: bool
     confirmations: int
+    lock_by: int
 
     def __post_init__(self) -> None:
         if self.confirmations < 1:
             raise Invalid("confirmations", self.confirmations, "at least 1")
+        if not 0 < self.lock_by <= self.terms.fund_by:
+            raise Invalid("lock_by", self.lock_by, f"a Unix time up to the leg's fund_by {self.terms.fund_by}")
         if self.claimed_by is Wallet.HOT and not self.claim_by_swapd:
             raise Invalid("receiver", self.terms.receiver, "an identity that swapd's own wallet can claim with")
         if self.funded_by is Wallet.HOT and not self.refund_by_swapd:

@@ -1,0 +1,270 @@
+"""The heart: what a swap's status is and what swapd should do, from what both chains show.
+
+Pure and level-triggered: it looks at what is, so losing an observation or seeing one twice changes nothing. Rules by
+their numbers are those of `docs/safety.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swapd.errors import Invalid
+from swapd.protocol.effects import Effect, EffectKind
+from swapd.protocol.hashlock import opens
+from swapd.protocol.observation import LegState, LegView
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Leg, Role, SecretHolder, SwapTerms, Wallet
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What swapd has committed to, or can never un-know. Everything else is read from the chains.
+
+    lock_sent: legs whose signed lock was handed to a network at least once. reveal_sent: likewise the first claim with
+    our secret. preimage: seen in public at some time. locked_once: legs that were in a block once. claim_final: legs
+    whose claim was final once. cancelled: by a person, before anything was locked. expired: told to people as such, so
+    money that comes later is sent back and never traded (rule S12).
+    """
+
+    lock_sent: frozenset[Role] = frozenset()
+    reveal_sent: bool = False
+    preimage: bytes | None = None
+    locked_once: frozenset[Role] = frozenset()
+    claim_final: frozenset[Role] = frozenset()
+    cancelled: bool = False
+    expired: bool = False
+
+    @property
+    def called_off(self) -> bool:
+        return self.cancelled or self.expired
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """now: swapd's own clock. initiator, participant: the latest timelock that each chain's next block would refund;
+    None when the chain can not be asked. All in Unix seconds."""
+
+    now: int
+    initiator: int | None
+    participant: int | None
+
+    @property
+    def latest(self) -> int:
+        """The most careful answer to "is there still time": whichever clock is furthest."""
+        return max(self.now, self.initiator or 0, self.participant or 0)
+
+    def of(self, role: Role) -> int | None:
+        return self.initiator if role is Role.INITIATOR else self.participant
+
+
+@dataclass(frozen=True)
+class Decision:
+    """status: None when a chain could not be asked, so the stored one stays. effects: what is wanted now; what is not
+    listed must not be sent. preimage: the secret, once it is public. next_due_at: Unix seconds; look again by then even
+    if nothing happens."""
+
+    status: Status | None
+    effects: tuple[Effect, ...]
+    preimage: bytes | None
+    next_due_at: int | None
+
+
+def decide(
+    swap: SwapTerms, initiator: LegView, participant: LegView, memory: Memory, clocks: Clocks, entry_open: bool
+) -> Decision:
+    """What to do now. `entry_open` False (halt, low funds, limits) stops new locks and nothing else (rule S8)."""
+    case = _Case(swap, {Role.INITIATOR: initiator, Role.PARTICIPANT: participant}, memory, clocks, entry_open)
+    effects = case.effects()
+    return Decision(case.status(), effects, case.public, case.next_due_at())
+
+
+def refund_possible_at(swap: SwapTerms, role: Role, clocks: Clocks) -> None:
+    """Refuse (Invalid) a refund on demand before its timelock, saying when it becomes possible (rule S5)."""
+    clock, timelock = clocks.of(role), swap.leg(role).terms.timelock
+    if clock is None or clock < timelock:
+        raise Invalid(
+            "refund", role.value, f"the {role.value} leg's chain to reach the timelock {timelock} (it is at {clock})"
+        )
+
+
+@dataclass(frozen=True)
+class _Case:
+    swap: SwapTerms
+    views: dict[Role, LegView]
+    memory: Memory
+    clocks: Clocks
+    entry_open: bool
+
+    # -- what is known
+
+    @property
+    def public(self) -> bytes | None:
+        """The preimage, if anybody showed it: on a chain, in a mempool, or once and since reorged out (rules S6, S7)."""
+        seen = [view.preimage for view in self.views.values()] + [self.memory.preimage]
+        return next((p for p in seen if p is not None and opens(p, self.swap.hashlock)), None)
+
+    @property
+    def revealed(self) -> bool:
+        """The secret must be taken as known to everybody, even if no claim can be seen at the moment."""
+        return self.public is not None or self.memory.reveal_sent
+
+    @property
+    def blind(self) -> bool:
+        return any(view.state is LegState.UNKNOWN for view in self.views.values())
+
+    def is_(self, role: Role, *states: LegState) -> bool:
+        return self.views[role].state in states
+
+    def final(self, role: Role, state: LegState) -> bool:
+        view = self.views[role]
+        return view.state is state and view.depth >= self.swap.leg(role).confirmations
+
+    def claim_final(self, role: Role) -> bool:
+        return role in self.memory.claim_final or self.final(role, LegState.CLAIMED)
+
+    def due(self, role: Role) -> bool:
+        clock = self.clocks.of(role)
+        return clock is not None and clock >= self.swap.leg(role).terms.timelock
+
+    # -- effects
+
+    def effects(self) -> tuple[Effect, ...]:
+        wanted: list[Effect] = []
+        for role in Role:
+            if self.wants_claim(role):
+                wanted.append(Effect(EffectKind.CLAIM, role, self.swap.leg(role).terms.timelock))
+            elif self.wants_refund(role):
+                wanted.append(Effect(EffectKind.REFUND, role, self.refund_deadline(role)))
+            if self.due(role):
+                wanted += [
+                    Effect(EffectKind.REFUND, role, self.refund_deadline(role), stray=stray.ref)
+                    for stray in self.views[role].strays
+                    if stray.refundable
+                ]
+            if self.wants_lock(role):
+                wanted.append(Effect(EffectKind.LOCK, role, self.swap.leg(role).terms.fund_by))
+        if self.may_reveal():
+            participant = self.swap.participant
+            wanted.append(Effect(EffectKind.CLAIM, Role.PARTICIPANT, participant.terms.timelock, reveals=True))
+        return tuple(wanted)
+
+    def wants_claim(self, role: Role) -> bool:
+        """S6: a secret that is out is used, past the timelock too, for as long as the leg is unspent."""
+        leg = self.swap.leg(role)
+        if not (self.is_(role, LegState.LOCKED) and leg.claim_by_swapd):
+            return False
+        if leg.own:
+            # our own money for somebody else: help them only when nothing can take back what we got for it
+            return self.swap.secret is SecretHolder.SELF and self.public is not None and self.claim_final(role.other)
+        # our own reveal, once sent, is kept up; the other leg waits until the secret really can be seen (S2)
+        return self.revealed if role is Role.PARTICIPANT else self.public is not None
+
+    def wants_refund(self, role: Role) -> bool:
+        """S5: what is due goes back, unless the swap's value has changed hands for good (S6, never both sides)."""
+        return (
+            self.is_(role, LegState.LOCKED)
+            and self.swap.leg(role).refund_by_swapd
+            and self.due(role)
+            and not self.claim_final(role.other)
+        )
+
+    def refund_deadline(self, role: Role) -> int:
+        """At once if somebody else may still claim the leg; with patience if nobody can know the secret."""
+        timelock = self.swap.leg(role).terms.timelock
+        if self.revealed or self.swap.secret is SecretHolder.REMOTE:
+            return timelock
+        return timelock + (self.swap.initiator.terms.timelock - self.swap.participant.terms.timelock)
+
+    def wants_lock(self, role: Role) -> bool:
+        leg = self.swap.leg(role)
+        if leg.funded_by is not Wallet.HOT or not self.is_(role, LegState.ABSENT):
+            return False
+        if not self.entry_open or self.memory.called_off or self.revealed or self.blind:
+            return False
+        if self.clocks.latest > leg.lock_by:  # S3
+            return False
+        if role is Role.PARTICIPANT:
+            return self.final(Role.INITIATOR, LegState.LOCKED)  # S1
+        return self.is_(Role.PARTICIPANT, LegState.ABSENT, LegState.SEEN, LegState.LOCKED)
+
+    def may_reveal(self) -> bool:
+        """S2: the point of no return."""
+        initiator = self.swap.initiator
+        return (
+            self.swap.secret is SecretHolder.SELF
+            and not self.revealed
+            and not self.memory.called_off
+            and self.final(Role.PARTICIPANT, LegState.LOCKED)
+            and self.final(Role.INITIATOR, LegState.LOCKED)
+            and self.clocks.latest <= self.swap.reveal_by
+            and (initiator.claim_by_swapd or initiator.claim_waived)
+        )
+
+    # -- status
+
+    def status(self) -> Status | None:
+        if self.blind:
+            return None
+        ended = self.ended()
+        if ended is not None:
+            return ended
+        if self.revealed:
+            return Status.REDEEMING
+        if any(self.is_(role, LegState.REFUNDED) for role in Role):
+            return Status.REFUNDING
+        if all(self.is_(role, LegState.ABSENT) for role in Role):
+            return self.unlocked_status()
+        if self.hopeless():
+            return Status.REFUNDING
+        if not self.is_(Role.INITIATOR, LegState.LOCKED):
+            return Status.ACCEPTED
+        both = self.is_(Role.PARTICIPANT, LegState.LOCKED)
+        return Status.PARTICIPANT_LOCKED if both else Status.INITIATOR_LOCKED
+
+    def ended(self) -> Status | None:
+        claimed = [role for role in Role if self.final(role, LegState.CLAIMED)]
+        if len(claimed) == 2:
+            return Status.COMPLETED
+        for role in claimed:
+            lost = self.is_(role.other, LegState.ABSENT) and self.due(role.other)
+            if lost or self.final(role.other, LegState.REFUNDED):
+                return Status.FAILED
+        back = [role for role in Role if self.final(role, LegState.REFUNDED)]
+        if back and all(role in back or self.is_(role, LegState.ABSENT) for role in Role):
+            return Status.REFUNDED
+        return None
+
+    def unlocked_status(self) -> Status:
+        if self.memory.cancelled:
+            return Status.CANCELLED
+        if self.memory.locked_once:
+            # reorged out: it may come back until its refund could have been sent
+            return Status.EXPIRED if self.due(Role.INITIATOR) else Status.ACCEPTED
+        if self.memory.expired or self.clocks.latest > self.swap.initiator.terms.fund_by:
+            return Status.EXPIRED
+        return Status.ACCEPTED if self.entry_open or self.memory.lock_sent else Status.PROPOSED
+
+    def hopeless(self) -> bool:
+        """It can not complete any more, as far as can be seen now."""
+        if self.memory.called_off:
+            return True
+        participant = self.swap.participant
+        if self.is_(Role.PARTICIPANT, LegState.ABSENT):
+            hot = participant.funded_by is Wallet.HOT and Role.PARTICIPANT not in self.memory.lock_sent
+            return self.clocks.latest > (participant.lock_by if hot else participant.terms.fund_by)
+        if self.swap.secret is SecretHolder.SELF:
+            return self.clocks.latest > self.swap.reveal_by
+        return self.due(Role.PARTICIPANT)
+
+    def next_due_at(self) -> int | None:
+        """The next moment at which the passing of time alone may change the decision."""
+        moments = [self.swap.reveal_by + 1]
+        for leg in self.swap.legs:
+            moments += [leg.lock_by + 1, leg.terms.fund_by + 1, leg.terms.timelock]
+        return min((m for m in moments if m > self.clocks.now), default=None)
+
+
+def legs_in_flight(swap: SwapTerms, views: dict[Role, LegView]) -> list[Leg]:
+    """Legs that a new block on their chain may change: something of them is not final yet."""
+    resting = (LegState.UNKNOWN, LegState.ABSENT)
+    return [leg for leg in swap.legs if (v := views[leg.role]).state not in resting and v.depth < leg.confirmations]
