@@ -99,7 +99,7 @@ class _Case:
 
     @property
     def public(self) -> bytes | None:
-        """The preimage, if anybody showed it: on a chain, in a mempool, or once and since reorged out (rules S6, S7)."""
+        """The preimage, if anybody showed it: on a chain, in a mempool, or in a block since reorged out (S6, S7)."""
         seen = [view.preimage for view in self.views.values()] + [self.memory.preimage]
         return next((p for p in seen if p is not None and opens(p, self.swap.hashlock)), None)
 
