@@ -1,0 +1,103 @@
+"""The opened vault: gives out public keys, signatures and preimages, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from swapd.vault import bitcoin_signing, derivation, ethereum_signing, keyfile, words
+from swapd.vault.derivation import ETHEREUM_PATH, KeyPurpose, Network
+from swapd.vault.ethereum_signing import SignedEthereumTransaction
+from swapd.vault.secret import Secret, Unshowable
+
+
+class Vault(Unshowable):
+    """All keys of one swapd on one network, derived when needed from the one seed (rules S9, S14).
+
+    Swap indexes are whole numbers from 0 to 2^31 - 1; others raise Invalid. After `close` whatever needs a key raises
+    Rejected. Calls take less than a millisecond, only opening is slow.
+    """
+
+    __slots__ = ("_ethereum_address", "_fingerprint", "_network", "_seed", "_tree_seed")
+
+    def __init__(self, seed: Secret, network: Network) -> None:
+        """Takes the seed over: `close` wipes it."""
+        self._seed = seed
+        self._tree_seed = words.tree_seed(seed)
+        self._network = network
+        self._fingerprint = derivation.fingerprint(seed)
+        self._ethereum_address = ethereum_signing.address(self._ethereum_key())
+
+    @classmethod
+    def open(cls, path: Path, passphrase: Secret, network: Network) -> Self:
+        """Open the key file at `path`; the errors are those of `keyfile.unseal`. Slow: call it in a thread."""
+        return cls(keyfile.unseal(path, passphrase, devnet=network is Network.DEVNET), network)
+
+    def close(self) -> None:
+        """Forget the seed, as well as Python can.
+
+        Our own copies are overwritten; those that libraries made stay in freed memory until it is used again.
+        """
+        self._seed.wipe()
+        self._tree_seed.wipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Vault {self._fingerprint} {self._network}>"
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that say which seed this is: what a database is bound to."""
+        return self._fingerprint
+
+    @property
+    def network(self) -> Network:
+        return self._network
+
+    def preimage(self, index: int) -> bytes:
+        """The 32-byte secret of swap `index`. Only a claim may carry it out (rule S2)."""
+        return derivation.preimage(self._seed, self._network, index)
+
+    def hashlock(self, index: int) -> bytes:
+        """SHA-256 of the preimage, 32 bytes: public."""
+        return hashlib.sha256(self.preimage(index)).digest()
+
+    def bitcoin_pubkey(self, index: int, purpose: KeyPurpose) -> bytes:
+        """33 bytes, compressed."""
+        return bitcoin_signing.public_key(self._bitcoin_key(index, purpose))
+
+    def sign_bitcoin(self, index: int, purpose: KeyPurpose, sighash: bytes) -> bytes:
+        """DER signature of a 32-byte sighash: at most 70 bytes, low S, low R, without the sighash byte."""
+        return bitcoin_signing.sign(self._bitcoin_key(index, purpose), sighash)
+
+    @property
+    def ethereum_address(self) -> str:
+        """With EIP-55 checksum; the first account that a wallet shows for the seed's words."""
+        return self._ethereum_address
+
+    def sign_ethereum_transaction(self, transaction: Mapping[str, Any]) -> SignedEthereumTransaction:
+        """Sign an EIP-1559 transaction; see `ethereum_signing.sign_transaction`."""
+        return ethereum_signing.sign_transaction(self._ethereum_key(), transaction)
+
+    def sign_typed_data(
+        self,
+        domain: Mapping[str, Any],
+        types: Mapping[str, Sequence[Mapping[str, str]]],
+        message: Mapping[str, Any],
+    ) -> bytes:
+        """EIP-712 signature, 65 bytes r ‖ s ‖ v; the domain must name chain and contract."""
+        return ethereum_signing.sign_typed_data(self._ethereum_key(), domain, types, message)
+
+    def _bitcoin_key(self, index: int, purpose: KeyPurpose) -> Secret:
+        path = derivation.bitcoin_path(self._network, index, purpose)
+        return derivation.private_key(self._tree_seed, path)
+
+    def _ethereum_key(self) -> Secret:
+        return derivation.private_key(self._tree_seed, ETHEREUM_PATH)
