@@ -3,6 +3,7 @@
 master seed, 32 bytes
 ├─ HKDF-SHA256, info = "swapd preimage v1/" network "/" index (8 bytes, big endian)  →  preimage of a swap
 ├─ HKDF-SHA256, info = "swapd fingerprint v1"                                        →  fingerprint, public
+├─ HKDF-SHA256, info = "swapd store v1/" network            →  the key that seals what a database must not show
 └─ BIP-39 (24 words, no extra passphrase) → BIP-32 tree
    ├─ m/44'/60'/0'/0/0                          the Ethereum account, the first one that any wallet shows
    └─ m/7364'/0'/network'/index'/purpose'       a Bitcoin key of one swap
@@ -25,6 +26,7 @@ FINGERPRINT_BYTES = 8
 
 PREIMAGE_LABEL = b"swapd preimage v1"
 FINGERPRINT_LABEL = b"swapd fingerprint v1"
+STORE_LABEL = b"swapd store v1"
 
 ETHEREUM_PATH = "m/44'/60'/0'/0/0"
 """BIP-44, first account: a wallet that is given the words shows the same address."""
@@ -66,6 +68,11 @@ def preimage(seed: Secret, network: Network, index: int) -> bytes:
 def fingerprint(seed: Secret) -> str:
     """16 hex digits that tell seeds apart and reveal nothing of them: binds a database or a key file to its seed."""
     return hkdf_sha256(seed.reveal(), FINGERPRINT_LABEL, FINGERPRINT_BYTES).hex()
+
+
+def store_key(seed: Secret, network: Network) -> Secret:
+    """The AES-256 key under which a database's sealed columns stand."""
+    return Secret(hkdf_sha256(seed.reveal(), b"/".join((STORE_LABEL, network.encode())), 32))
 
 
 def bitcoin_path(network: Network, index: int, purpose: KeyPurpose) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from swapd.vault import bitcoin_signing, derivation, ethereum_signing, keyfile, words
+from swapd.vault import bitcoin_signing, derivation, ethereum_signing, keyfile, sealing, words
 from swapd.vault.derivation import ETHEREUM_PATH, KeyPurpose, Network
 from swapd.vault.ethereum_signing import SignedEthereumTransaction
 from swapd.vault.secret import Secret, Unshowable
@@ -20,7 +20,7 @@ class Vault(Unshowable):
     Rejected. Calls take less than a millisecond, only opening is slow.
     """
 
-    __slots__ = ("_ethereum_address", "_fingerprint", "_network", "_seed", "_tree_seed")
+    __slots__ = ("_ethereum_address", "_fingerprint", "_network", "_seed", "_store_key", "_tree_seed")
 
     def __init__(self, seed: Secret, network: Network) -> None:
         """Takes the seed over: `close` wipes it."""
@@ -28,6 +28,7 @@ class Vault(Unshowable):
         self._tree_seed = words.tree_seed(seed)
         self._network = network
         self._fingerprint = derivation.fingerprint(seed)
+        self._store_key = derivation.store_key(seed, network)
         self._ethereum_address = ethereum_signing.address(self._ethereum_key())
 
     @classmethod
@@ -42,6 +43,7 @@ class Vault(Unshowable):
         """
         self._seed.wipe()
         self._tree_seed.wipe()
+        self._store_key.wipe()
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +70,14 @@ class Vault(Unshowable):
     def hashlock(self, index: int) -> bytes:
         """SHA-256 of the preimage, 32 bytes: public."""
         return hashlib.sha256(self.preimage(index)).digest()
+
+    def seal(self, content: bytes) -> bytes:
+        """Encrypt and authenticate what the database must keep but not show (rule S9)."""
+        return sealing.seal(self._store_key, content)
+
+    def open_sealed(self, sealed: bytes) -> bytes:
+        """The reverse of `seal`. Rejected if it was altered or sealed under another seed or network."""
+        return sealing.unseal(self._store_key, sealed)
 
     def bitcoin_pubkey(self, index: int, purpose: KeyPurpose) -> bytes:
         """33 bytes, compressed."""
