@@ -1,0 +1,52 @@
+# Everything happens inside the checkout: packages in .venv, nodes and tools in .cache. Nothing needs root.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+RUN := .venv/bin/python
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv nodes test-tools demo test lint types bench bench-gas bench-bitcoin bench-swap clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+venv: $(READY) ## Python packages from requirements.lock into .venv
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is missing. Get it: apt-get install python3" >&2; exit 1; }
+	@$(PYTHON) -m swapd.devnet.venv
+	@touch $@
+
+nodes: $(READY) ## bitcoind, anvil and what else comes from npm, unless they are on PATH, into .cache
+	@$(RUN) -m swapd.devnet.fetch --quiet bitcoind anvil npm
+
+test-tools: $(READY) ## What only the tests need: PostgreSQL
+	@$(RUN) -m swapd.devnet.fetch --quiet postgres
+
+demo: nodes ## Four swaps on real nodes; make demo ARGS=--keep leaves everything running
+	@$(RUN) -m swapd.devnet.demo $(ARGS)
+
+test: nodes test-tools ## All tests; make test ARGS='-k reorg' picks some
+	@$(RUN) -m pytest -n 2 $(ARGS)
+
+lint: $(READY) ## Style and format
+	@$(RUN) -m ruff check
+	@$(RUN) -m ruff format --check
+
+types: $(READY) ## Static types, strict
+	@$(RUN) -m mypy
+
+bench: bench-gas bench-bitcoin bench-swap ## All measurements, into bench/results
+
+bench-gas: nodes ## Gas of every contract call
+	@$(RUN) -m bench.gas
+
+bench-bitcoin: nodes ## Weight of every Bitcoin transaction
+	@$(RUN) -m bench.bitcoin
+
+bench-swap: nodes ## One swap's whole life: calls, CPU, reaction time
+	@$(RUN) -m bench.swap
+
+clean: ## Remove all that was made or fetched here
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

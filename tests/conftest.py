@@ -1,0 +1,75 @@
+"""Real nodes for all tests. Each fixture's node is a free-port, temporary-folder child that dies with the test process.
+
+- `bitcoind` is shared by the tests of a worker: keep to a wallet of your own (`wallet`), look at differences, and do
+  not move its clock or take blocks back.
+- `own_bitcoind` and `anvil` are new for each test: do with them what you like.
+- `postgres` is shared by a worker; `postgres_url` is a database of the test's own in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from swapd.devnet.anvil import Anvil
+from swapd.devnet.bitcoind import Bitcoind
+from swapd.devnet.node import Node
+from swapd.devnet.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def bitcoind() -> Iterator[Bitcoind]:
+    """A regtest node with 111 blocks up to now and a rich miner, shared by the tests of this worker."""
+    node = Bitcoind()  # nodes are not tied to an event loop: start and stop may run in loops of their own
+    asyncio.run(_start(node))
+    yield node
+    asyncio.run(node.stop())
+
+
+@pytest.fixture
+async def own_bitcoind() -> AsyncIterator[Bitcoind]:
+    """A regtest node like `bitcoind`, of this test alone."""
+    async with Bitcoind(zmq=True) as node:
+        await node.history()
+        yield node
+
+
+@pytest.fixture
+async def wallet(bitcoind: Bitcoind) -> str:
+    """The name of an empty wallet of this test alone, on the shared `bitcoind`."""
+    return await bitcoind.create_wallet(f"test-{secrets.token_hex(8)}")
+
+
+@pytest.fixture
+async def anvil() -> AsyncIterator[Anvil]:
+    """An Ethereum node that mines when the test says so."""
+    async with Anvil() as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, shared by the tests of this worker."""
+    server = PostgresServer()
+    asyncio.run(_start(server))
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def postgres_url(postgres: PostgresServer) -> str:
+    """The SQLAlchemy URL of an empty database of this test alone."""
+    return await postgres.create_database(f"test_{secrets.token_hex(8)}")
+
+
+async def _start(node: Node) -> None:
+    try:
+        await node.start()
+        if isinstance(node, Bitcoind):
+            await node.history()
+    except BaseException:
+        await node.stop()
+        raise
