@@ -38,7 +38,7 @@ class ChainClock:
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a chain was scanned. `trail` holds (height, hash) of the last blocks, newest last, to find a fork point."""
+    """How far a chain was scanned. trail: (height, hash) of the last blocks, newest last, to find a fork point."""
 
     height: int
     hash: str
@@ -119,8 +119,11 @@ class Draft(Protocol):
     floor: the account's next sequence as the chain knows it; the caller uses the larger of this and its own.
     """
 
-    account: str | None
-    floor: int
+    @property
+    def account(self) -> str | None: ...
+
+    @property
+    def floor(self) -> int: ...
 
     def sign(self, sequence: int | None) -> SignedTx: ...
 
@@ -179,8 +182,11 @@ class Health:
 class HtlcChain(Protocol):
     """One chain. All amounts are in smallest units, all times in Unix seconds."""
 
-    name: str
-    assets: Mapping[str, Asset]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def assets(self) -> Mapping[str, Asset]: ...
 
     async def start(self) -> None:
         """Connect; refuse (Invalid) a node on another network than configured."""

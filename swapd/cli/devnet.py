@@ -1,0 +1,101 @@
+"""`swapd devnet`: real nodes on this machine, for trying things out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from swapd.cli.show import console, json_option, print_json
+from swapd.devnet import supervisor
+from swapd.devnet.state import DevnetState
+from swapd.errors import SwapdError
+
+P = ParamSpec("P")
+
+folder_option = click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".cache/devnet/nodes"),
+    show_default=True,
+    help="Where the nodes keep everything.",
+)
+
+
+def _plain_errors(function: Callable[P, None]) -> Callable[P, None]:
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except SwapdError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@click.group()
+def devnet() -> None:
+    """bitcoind in regtest and anvil, with a block every second. Play money only."""
+
+
+@devnet.command()
+@folder_option
+@click.option("--detach", is_flag=True, help="Return when the nodes are ready, and leave them running.")
+@click.option("--block-seconds", type=float, default=1.0, show_default=True)
+@_plain_errors
+def up(folder: Path, detach: bool, block_seconds: float) -> None:
+    """Start the nodes; Ctrl-C or `swapd devnet down` ends them."""
+    supervisor.up(folder, detach=detach, block_seconds=block_seconds, announce=_announce)
+
+
+@devnet.command()
+@folder_option
+@_plain_errors
+def down(folder: Path) -> None:
+    """End the nodes that were started in the folder."""
+    console.print("stopped" if supervisor.down(folder) else "nothing was running")
+
+
+@devnet.command()
+@folder_option
+@json_option
+@_plain_errors
+def status(folder: Path, as_json: bool) -> None:
+    """What runs there. Exit code 1 if something that should run does not."""
+    found = supervisor.status(folder)
+    nodes = [] if found is None else found.nodes
+    if as_json:
+        print_json(
+            {
+                "running": found is not None and found.healthy,
+                "nodes": [
+                    {"name": n.name, "running": n.running, "height": n.height, "rpc_url": n.rpc_url} for n in nodes
+                ],
+            }
+        )
+    elif found is None:
+        console.print("nothing is running")
+    else:
+        for node in nodes:
+            running = "running" if node.running else "[red]not running[/]"
+            console.print(f"{node.name}: {running}, height {node.height}, {node.rpc_url}", highlight=False)
+    if found is None or not found.healthy:
+        raise SystemExit(1)
+
+
+def _announce(state: DevnetState) -> None:
+    console.print("devnet is running; to point swapd at it:", highlight=False)
+    for name, value in environment(state).items():
+        console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
+
+
+def environment(state: DevnetState) -> dict[str, str]:
+    """The settings that point swapd at a devnet's nodes."""
+    return {
+        "SWAPD__CHAINS__BITCOIN__RPC_URL": state.bitcoin.rpc_url,
+        "SWAPD__CHAINS__BITCOIN__RPC_COOKIE_FILE": state.bitcoin.cookie_file,
+        "SWAPD__CHAINS__ETHEREUM__RPC_URL": state.ethereum.rpc_url,
+    }

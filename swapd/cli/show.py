@@ -1,0 +1,202 @@
+"""How things look in a terminal, and the same things as JSON. Amounts are strings in JSON, times both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from swapd.chains.base import Instructions
+from swapd.protocol.observation import LegView
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Asset, Leg, Role
+from swapd.store import AuditEntry, EffectRow, SwapRow
+
+console = Console()
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
+
+COLOURS = {
+    Status.COMPLETED: "green",
+    Status.REFUNDED: "yellow",
+    Status.REFUNDING: "yellow",
+    Status.FAILED: "bold red",
+    Status.EXPIRED: "dim",
+    Status.CANCELLED: "dim",
+}
+
+
+def print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+def amount(value: int, asset: Asset) -> str:
+    """In whole coins, exactly: no float ever holds an amount.
+
+    >>> amount(150_000_000, Asset("BTC", "bitcoin", 8))
+    '1.5 BTC'
+    """
+    whole, part = divmod(abs(value), 10**asset.decimals)
+    digits = f"{part:0{asset.decimals}d}".rstrip("0") if asset.decimals else ""
+    return f"{'-' if value < 0 else ''}{whole}{'.' + digits if digits else ''} {asset.symbol}"
+
+
+def moment(unix: int | None) -> str | None:
+    """RFC 3339, in UTC."""
+    return None if unix is None else datetime.fromtimestamp(unix, UTC).isoformat().replace("+00:00", "Z")
+
+
+def when(unix: int, now: int) -> str:
+    """A time for people: the clock, and how far it is."""
+    away = unix - now
+    minutes, seconds = divmod(abs(away), 60)
+    hours, minutes = divmod(minutes, 60)
+    distance = (f"{hours} h " if hours else "") + (f"{minutes} min " if minutes or hours else "") + f"{seconds} s"
+    return f"{moment(unix)} ({'in ' + distance if away >= 0 else distance + ' ago'})"
+
+
+def swap_dict(row: SwapRow, effects: tuple[EffectRow, ...] = ()) -> dict[str, Any]:
+    """A swap as JSON. Holds nothing that is secret before it is public (rule S9)."""
+    return {
+        "id": row.id,
+        "status": row.status.value,
+        "next": row.note,
+        "trouble": row.reason,
+        "secret_holder": row.terms.secret.value,
+        "hashlock": row.terms.hashlock.hex(),
+        "preimage": row.revealed_preimage.hex() if row.revealed_preimage else None,
+        "created_at": _both(row.created_at),
+        "reveal_by": _both(row.terms.reveal_by),
+        "legs": {leg.role.value: _leg_dict(leg, row.legs[leg.role].view, row) for leg in row.terms.legs},
+        "effects": [_effect_dict(effect) for effect in effects],
+    }
+
+
+def _both(unix: int) -> dict[str, Any]:
+    return {"unix": unix, "utc": moment(unix)}
+
+
+def _leg_dict(leg: Leg, view: LegView, row: SwapRow) -> dict[str, Any]:
+    terms = leg.terms
+    return {
+        "chain": terms.chain,
+        "asset": terms.asset.symbol,
+        "amount": str(terms.amount),
+        "sender": terms.sender,
+        "receiver": terms.receiver,
+        "pay_to": leg.pay_to,
+        "refund_to": leg.refund_to,
+        "funded_by": leg.funded_by.value,
+        "claimed_by": leg.claimed_by.value,
+        "fund_by": _both(terms.fund_by),
+        "timelock": _both(terms.timelock),
+        "contract": row.legs[leg.role].fingerprint,
+        "state": view.state.value,
+        "depth": view.depth,
+        "confirmations": leg.confirmations,
+        "lock_txid": view.lock_txid,
+        "spend_txid": view.spend_txid,
+        "strays": [{"ref": s.ref, "amount": str(s.amount), "why": s.why, "way_back": s.way_back} for s in view.strays],
+    }
+
+
+def _effect_dict(effect: EffectRow) -> dict[str, Any]:
+    return {
+        "key": effect.effect.key,
+        "state": effect.state.value,
+        "trouble": effect.error,
+        "attempts": [
+            {
+                "txid": attempt.tx.txid,
+                "fee_at_most": str(attempt.tx.fee),
+                "sent_at": moment(attempt.sent_at),
+                "state": attempt.fate.state.value if attempt.fate else None,
+                "fee_paid": str(attempt.fate.fee) if attempt.fate and attempt.fate.fee is not None else None,
+            }
+            for attempt in effect.attempts
+        ],
+    }
+
+
+def swaps_table(rows: tuple[SwapRow, ...], now: int) -> Table:
+    table = Table("swap", "gives", "gets", "status", "initiator leg", "participant leg", "next", title="swaps")
+    for row in rows:
+        first, second = row.terms.initiator.terms, row.terms.participant.terms
+        colour = COLOURS.get(row.status, "cyan")
+        table.add_row(
+            row.id,
+            amount(first.amount, first.asset),
+            amount(second.amount, second.asset),
+            f"[{colour}]{row.status.value}[/]",
+            leg_cell(row, Role.INITIATOR, now),
+            leg_cell(row, Role.PARTICIPANT, now),
+            row.note,
+        )
+    return table
+
+
+def leg_cell(row: SwapRow, role: Role, now: int) -> str:
+    """State, confirmations and the time to the leg's deadline, in one cell."""
+    leg, view = row.terms.leg(role), row.legs[role].view
+    depth = (
+        f" {min(view.depth, leg.confirmations)}/{leg.confirmations}" if view.state not in ("absent", "unknown") else ""
+    )
+    return f"{leg.terms.chain}: {view.state.value}{depth}, T{now - leg.terms.timelock:+d} s"
+
+
+def print_swap(row: SwapRow, effects: tuple[EffectRow, ...], trail: list[AuditEntry], now: int) -> None:
+    """A swap's story for a person."""
+    colour = COLOURS.get(row.status, "cyan")
+    console.print(f"swap [bold]{row.id}[/]  [{colour}]{row.status.value}[/]")
+    console.print(f"next: {row.note or 'swapd has not looked at it yet'}")
+    if row.reason:
+        console.print(f"trouble: [red]{row.reason}[/]")
+    console.print(f"hashlock {row.terms.hashlock.hex()}, secret held by {row.terms.secret.value}")
+    console.print(f"the secret is shown until {when(row.terms.reveal_by, now)}, not later")
+    for leg in row.terms.legs:
+        _print_leg(row, leg, now)
+    for effect in effects:
+        for attempt in effect.attempts:
+            fate = attempt.fate.state.value if attempt.fate else ("sent" if attempt.sent_at else "signed")
+            console.print(f"{effect.effect.key}: {attempt.tx.txid} {fate}", highlight=False)
+        if effect.error:
+            console.print(f"{effect.effect.key}: [red]{effect.error}[/]", highlight=False)
+    if trail:
+        console.print("\nstory")
+        for entry in trail:
+            console.print(f"  {moment(entry.at)}  {entry.actor}: {entry.event} {entry.data}", highlight=False)
+
+
+def _print_leg(row: SwapRow, leg: Leg, now: int) -> None:
+    view, terms = row.legs[leg.role].view, leg.terms
+    console.print(
+        f"\n[bold]{leg.role.value} leg[/] {amount(terms.amount, terms.asset)} on {terms.chain}: "
+        f"{view.state.value}, {view.depth} of {leg.confirmations} confirmations"
+    )
+    console.print(f"  funded by {leg.funded_by.value}, until {when(terms.fund_by, now)}")
+    console.print(f"  claimed by {leg.claimed_by.value}, paid to {leg.pay_to}")
+    console.print(f"  refund to {leg.refund_to} from {when(terms.timelock, now)}")
+    for name, txid in (("lock", view.lock_txid), ("spend", view.spend_txid)):
+        if txid:
+            console.print(f"  {name} {txid}", highlight=False)
+    for stray in view.strays:
+        console.print(f"  [red]not the leg[/]: {stray.ref}: {stray.why}. {stray.way_back}")
+
+
+def instructions_dict(leg: Leg, instructions: Instructions) -> dict[str, Any]:
+    return {"leg": leg.role.value, "summary": instructions.summary, "fields": dict(instructions.fields)}
+
+
+def print_instructions(leg: Leg, instructions: Instructions) -> None:
+    console.print(f"\n[bold]to fund the {leg.role.value} leg[/]: {instructions.summary}")
+    for name, value in instructions.fields.items():
+        console.print(f"  {name}: {value}", highlight=False, soft_wrap=True)
+
+
+def balances_dict(balances: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, str]]:
+    return {chain: {symbol: str(value) for symbol, value in each.items()} for chain, each in balances.items()}

@@ -1,0 +1,236 @@
+"""`swapd swap`: create, take part, look, watch, cancel, refund."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import IO, Any
+
+import click
+from rich.live import Live
+
+from swapd.cli.context import Context, command, open_house, start_chains
+from swapd.cli.show import (
+    console,
+    instructions_dict,
+    json_option,
+    print_instructions,
+    print_json,
+    print_swap,
+    swap_dict,
+    swaps_table,
+)
+from swapd.coordinator import agree
+from swapd.coordinator.house import House
+from swapd.coordinator.look import look
+from swapd.errors import Invalid, Rejected
+from swapd.protocol.decide import refund_possible_at
+from swapd.protocol.observation import LegState
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Leg, Role, SwapTerms, Wallet
+from swapd.store import SwapRow
+from swapd.store.codec import decode, encode
+
+ACTOR = "operator"
+wallets = click.Choice([w.value for w in Wallet])
+
+
+@click.group()
+def swap() -> None:
+    """Swaps, one by one or all of them."""
+
+
+@swap.command()
+@click.option("--give", required=True, help="Asset of the initiator leg, e.g. BTC.")
+@click.option("--give-amount", type=int, required=True, help="In its smallest unit (satoshi, wei).")
+@click.option("--get", required=True, help="Asset of the participant leg, e.g. ETH.")
+@click.option("--get-amount", type=int, required=True, help="In its smallest unit.")
+@click.option("--initiator", type=wallets, default="hot", show_default=True, help="Whose wallet gives.")
+@click.option("--initiator-refund-to", help="External initiator: where the initiator leg goes back to.")
+@click.option("--initiator-receive-at", help="External initiator: where the participant leg is paid to.")
+@click.option("--participant", type=wallets, default="external", show_default=True, help="Whose wallet gets.")
+@click.option("--participant-refund-to", help="External participant: where the participant leg goes back to.")
+@click.option("--participant-receive-at", help="External participant: where the initiator leg is paid to.")
+@click.option("--participant-claims-itself", is_flag=True, help="It gave its own key, and claims without swapd's help.")
+@click.option("--offer", type=click.File("w", lazy=True), help="Write the terms here for the other party.")
+@json_option
+@command
+async def create(context: Context, /, as_json: bool, offer: IO[str] | None, **asked: Any) -> None:
+    """Create a swap with our own secret. Nothing is written unless everything about it is right."""
+    request = agree.Request(
+        give=asked["give"],
+        give_amount=asked["give_amount"],
+        get=asked["get"],
+        get_amount=asked["get_amount"],
+        initiator=agree.Side(Wallet(asked["initiator"]), asked["initiator_refund_to"], asked["initiator_receive_at"]),
+        participant=agree.Side(
+            Wallet(asked["participant"]),
+            asked["participant_refund_to"],
+            asked["participant_receive_at"],
+            asked["participant_claims_itself"],
+        ),
+    )
+    async with open_house(context.settings()) as house:
+        await start_chains(house)
+        terms = await agree.create(house, request, ACTOR)
+        if offer is not None:
+            offer.write(json.dumps(encode(terms), indent=2))
+        await _print_one(house, terms.swap_id, as_json)
+
+
+@swap.command()
+@click.option("--receive-on", required=True, help="Chain of the initiator leg, which we claim.")
+@click.option("--send-on", required=True, help="Chain of the participant leg, which we fund.")
+@json_option
+@command
+async def keys(context: Context, receive_on: str, send_on: str, as_json: bool) -> None:
+    """Reserve keys for taking part in somebody else's swap; give the printed identities to its initiator."""
+    async with open_house(context.settings()) as house:
+        await start_chains(house)
+        index, receiver, sender = await agree.reserve_keys(house, receive_on, send_on)
+    if as_json:
+        print_json({"index": index, "receive_at": receiver.identity, "refund_to": sender.identity})
+        return
+    console.print(f"--participant-receive-at {receiver.identity}", highlight=False)
+    console.print(f"--participant-refund-to {sender.identity}", highlight=False)
+    console.print(f"then: swapd swap accept OFFER --index {index}", highlight=False)
+
+
+@swap.command()
+@click.argument("offer", type=click.File())
+@click.option("--index", type=int, required=True, help="As `swapd swap keys` printed it.")
+@json_option
+@command
+async def accept(context: Context, offer: IO[str], index: int, as_json: bool) -> None:
+    """Take part in a swap that another swapd created, after checking its terms."""
+    try:
+        terms = decode(SwapTerms, json.load(offer))
+    except json.JSONDecodeError as error:
+        raise Invalid("offer", offer.name, f"JSON as `swap create --offer` writes it ({error})") from None
+    async with open_house(context.settings()) as house:
+        await start_chains(house)
+        await agree.accept(house, terms, index, ACTOR)
+        await _print_one(house, terms.swap_id, as_json)
+
+
+@swap.command("list")
+@click.option("--status", type=click.Choice([s.value for s in Status]), multiple=True)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@json_option
+@command
+async def list_(context: Context, status: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """The newest swaps."""
+    async with open_house(context.settings()) as house:
+        async with house.store.read() as reading:
+            found = await reading.swaps(status=[Status(s) for s in status] or None, limit=limit)
+        if as_json:
+            print_json([swap_dict(row) for row in found.swaps])
+        else:
+            console.print(swaps_table(found.swaps, house.clock()))
+        for damaged in found.damaged:
+            click.echo(str(damaged), err=True)
+
+
+@swap.command()
+@click.argument("swap_id")
+@json_option
+@command
+async def show(context: Context, swap_id: str, as_json: bool) -> None:
+    """A swap's whole story; for an external leg that waits for its money, exactly how to fund it."""
+    async with open_house(context.settings()) as house:
+        await _print_one(house, swap_id, as_json)
+
+
+@swap.command()
+@click.argument("swap_id", required=False)
+@click.option("--every", type=click.FloatRange(0.1, 60), default=1.0, show_default=True, help="Seconds.")
+@command
+async def watch(context: Context, swap_id: str | None, every: float) -> None:
+    """A live table of one swap or all open ones, until they have ended or Ctrl-C."""
+    async with open_house(context.settings()) as house:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                async with house.store.read() as reading:
+                    found = (await reading.swaps()).swaps if swap_id is None else (await reading.swap(swap_id),)
+                live.update(swaps_table(found, house.clock()), refresh=True)
+                if all(row.status.ended for row in found):
+                    return
+                await asyncio.sleep(every)
+
+
+@swap.command()
+@click.argument("swap_id")
+@click.option("--why", default="asked for by an operator", show_default=True)
+@json_option
+@command
+async def cancel(context: Context, swap_id: str, why: str, as_json: bool) -> None:
+    """Call a swap off while nothing is locked. Money that comes later is sent back at its timelock."""
+    async with open_house(context.settings()) as house:
+        async with house.store.write(ACTOR) as writing:
+            await writing.cancel(swap_id, why)
+        await _print_one(house, swap_id, as_json)
+
+
+@swap.command()
+@click.argument("swap_id")
+@json_option
+@command
+async def refund(context: Context, swap_id: str, as_json: bool) -> None:
+    """Have the daemon look for anything of this swap that can go back now, and send it. Refused before the timelock."""
+    async with open_house(context.settings()) as house:
+        await start_chains(house)
+        async with house.store.read() as reading:
+            row = await reading.swap(swap_id)
+        await _rediscover(house, row)
+        async with house.store.read() as reading:
+            row = await reading.swap(swap_id)
+        await _require_refundable(house, row)
+        async with house.store.write(ACTOR) as writing:
+            writing.audit("refund asked for", swap_id)
+            await writing.touch([swap_id])
+        await _print_one(house, swap_id, as_json)
+
+
+async def _rediscover(house: House, row: SwapRow) -> None:
+    """Look for the swap's money from its first day on, however long ago that is (rule S12)."""
+    for role in Role:
+        chain = house.chain(row.terms.leg(role).terms.chain)
+        sightings = await chain.rescan([row.watched_leg(role)])
+        async with house.store.write(ACTOR) as writing:
+            await writing.add_sightings(chain.name, sightings)
+
+
+async def _require_refundable(house: House, row: SwapRow) -> None:
+    seen = await look(house, row)
+    locked = [role for role in Role if seen.views[role].state is LegState.LOCKED or seen.views[role].strays]
+    if not locked:
+        raise Rejected(f"nothing of swap {row.id} is locked: {'; '.join(seen.trouble) or row.status.value}")
+    refusals = []
+    for role in locked:
+        try:
+            refund_possible_at(row.terms, role, seen.clocks)
+            return
+        except Invalid as error:
+            refusals.append(str(error))
+    raise Rejected("; ".join(refusals))
+
+
+async def _print_one(house: House, swap_id: str, as_json: bool) -> None:
+    async with house.store.read() as reading:
+        row = await reading.swap(swap_id)
+        effects = await reading.effects(swap_id)
+        trail = await reading.audit_trail(swap_id)
+    waiting = [leg for leg in row.terms.legs if _waits_for_owner(row, leg)]
+    if as_json:
+        instructions = [instructions_dict(leg, house.chain(leg.terms.chain).instructions(leg)) for leg in waiting]
+        print_json(swap_dict(row, effects) | {"instructions": instructions})
+        return
+    print_swap(row, effects, trail, house.clock())
+    for leg in waiting:
+        print_instructions(leg, house.chain(leg.terms.chain).instructions(leg))
+
+
+def _waits_for_owner(row: SwapRow, leg: Leg) -> bool:
+    """An external leg without its money. The participant's owner is told to wait for the initiator leg first (S1)."""
+    unfunded = row.legs[leg.role].view.state in (LegState.ABSENT, LegState.UNKNOWN)
+    return leg.funded_by is Wallet.EXTERNAL and unfunded and not row.status.ended

@@ -1,0 +1,234 @@
+"""Making the terms of a swap: our own, or somebody else's after checking. Nothing is written before all is right."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from swapd.chains.base import Party
+from swapd.chains.settings import AssetSettings
+from swapd.coordinator.funds import require_funds
+from swapd.coordinator.house import House, Market
+from swapd.errors import Invalid, Rejected
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Asset, Leg, LegTerms, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
+from swapd.protocol.timelock import LegTiming, Plan, check_times, plan
+
+EPOCH = 1_767_225_600
+"""2026-01-01, from which swap indexes count the minutes."""
+
+TRIES = 5
+"""How often an index may be taken by somebody else between looking and writing before a person is told."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One party as the person creating the swap describes it.
+
+    refund_to: address or key on the chain that the party funds. receive_at: on the chain that it claims. Neither is
+    given for swapd's own wallet. claims_itself: it waives that swapd holds its pre-signed claim before the reveal (S2).
+    """
+
+    wallet: Wallet
+    refund_to: str | None = None
+    receive_at: str | None = None
+    claims_itself: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is swapped: the initiator gives `give_amount` of `give` and gets `get_amount` of `get` (smallest units)."""
+
+    give: str
+    give_amount: int
+    get: str
+    get_amount: int
+    initiator: Side
+    participant: Side
+
+
+@dataclass(frozen=True)
+class _Priced:
+    """One leg before its times and parties are known."""
+
+    role: Role
+    asset: Asset
+    amount: int
+    market: Market
+    confirmations: int
+    funder: Side
+    claimer: Side
+
+    @property
+    def timing(self) -> LegTiming:
+        return LegTiming(self.market.profile, self.confirmations, self.funder.wallet)
+
+
+async def create(house: House, request: Request, actor: str) -> SwapTerms:
+    """A new swap with our own secret, checked and stored. Returns its terms, which the other party can check too."""
+    first = _price(house, Role.INITIATOR, request.give, request.give_amount, request.initiator, request.participant)
+    second = _price(house, Role.PARTICIPANT, request.get, request.get_amount, request.participant, request.initiator)
+    _different_chains(first.asset, second.asset)
+    for _ in range(TRIES):
+        async with house.store.read() as reading:
+            index = await reading.peek_index(index_floor(house.clock()))
+        now = house.clock()
+        times = plan(now, first.timing, second.timing)
+        hashlock = house.secrets.hashlock(index)
+        initiator = await _leg(first, index, hashlock, times.initiator_timelock, times)
+        participant = await _leg(second, index, hashlock, times.participant_timelock, times)
+        terms = SwapTerms(swap_id_of(hashlock), index, SecretHolder.SELF, initiator, participant, times.reveal_by, now)
+        try:
+            await _store(house, terms, actor)
+        except Invalid as error:
+            if error.field == "index":
+                continue
+            raise
+        return terms
+    raise Rejected(f"other swaps were created at the same moment, {TRIES} times in a row; try again")
+
+
+async def reserve_keys(house: House, receive_on: str, send_on: str) -> tuple[int, Party, Party]:
+    """An index and our identities under it, to be given to an initiator who makes the terms. Returns (index, receiver,
+    sender)."""
+    for field_name, name in (("receive_on", receive_on), ("send_on", send_on)):
+        if name not in house.markets:
+            raise Invalid(field_name, name, f"one of the configured chains: {', '.join(sorted(house.markets))}")
+    async with house.store.write() as writing:
+        index = await writing.next_index(index_floor(house.clock()))
+    receiver = await house.chain(receive_on).party("receive_on", None, index, sends=False)
+    sender = await house.chain(send_on).party("send_on", None, index, sends=True)
+    return index, receiver, sender
+
+
+async def accept(house: House, offer: SwapTerms, index: int, actor: str) -> SwapTerms:
+    """Take part in a swap that somebody else made, with the keys reserved under `index`. Their secret stays theirs."""
+    now = house.clock()
+    first = await _ours(house, offer.initiator, index, now)
+    second = await _ours(house, offer.participant, index, now)
+    terms = replace(offer, index=index, secret=SecretHolder.REMOTE, initiator=first, participant=second, created_at=now)
+    if terms.swap_id != swap_id_of(terms.hashlock):
+        raise Invalid("swap_id", terms.swap_id, f"{swap_id_of(terms.hashlock)}, the start of the hashlock")
+    profiles = [house.markets[leg.terms.chain].profile for leg in terms.legs]
+    check_times(terms, profiles[0], profiles[1], now)
+    await _store(house, terms, actor)
+    return terms
+
+
+def index_floor(now: int) -> int:
+    """Indexes follow the minutes of the clock wherever that is further than counting: a database that was lost or
+    restored to an older state never hands out an index, and so a hashlock, a second time (rule S13)."""
+    return max(0, (now - EPOCH) // 60)
+
+
+def _price(house: House, role: Role, symbol: str, amount: int, funder: Side, claimer: Side) -> _Priced:
+    field_name = "give" if role is Role.INITIATOR else "get"
+    asset, allowed = house.asset(field_name, symbol)
+    _check_amount(f"{field_name}_amount", amount, symbol, allowed)
+    return _Priced(role, asset, amount, house.markets[asset.chain], allowed.confirmations(amount), funder, claimer)
+
+
+def _check_amount(field_name: str, amount: int, symbol: str, allowed: AssetSettings) -> None:
+    if not allowed.minimum <= amount <= allowed.maximum:
+        raise Invalid(field_name, amount, f"{allowed.minimum} to {allowed.maximum} of the smallest unit of {symbol}")
+
+
+def _different_chains(first: Asset, second: Asset) -> None:
+    if first.chain == second.chain:
+        raise Invalid("get", second.symbol, f"an asset on another chain than {first.symbol}'s, {first.chain}")
+
+
+async def _leg(priced: _Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
+    chain, role = priced.market.chain, priced.role.value
+    sender = await _party(priced, f"{role}.refund_to", priced.funder, priced.funder.refund_to, index, sends=True)
+    taker = "participant" if priced.role is Role.INITIATOR else "initiator"
+    receiver = await _party(
+        priced, f"{taker}.receive_at", priced.claimer, priced.claimer.receive_at, index, sends=False
+    )
+    first = priced.role is Role.INITIATOR
+    leg = Leg(
+        role=priced.role,
+        terms=LegTerms(
+            asset=priced.asset,
+            amount=priced.amount,
+            hashlock=hashlock,
+            sender=sender.identity,
+            receiver=receiver.identity,
+            timelock=timelock,
+            fund_by=times.initiator_fund_by if first else times.participant_fund_by,
+        ),
+        funded_by=priced.funder.wallet,
+        claimed_by=priced.claimer.wallet,
+        pay_to=receiver.payout,
+        refund_to=sender.payout,
+        claim_by_swapd=receiver.by_swapd,
+        refund_by_swapd=sender.by_swapd,
+        claim_waived=priced.claimer.claims_itself,
+        confirmations=priced.confirmations,
+        lock_by=times.initiator_lock_by if first else times.participant_lock_by,
+    )
+    if first and not (leg.claim_by_swapd or leg.claim_waived):
+        raise Invalid(
+            f"{taker}.receive_at",
+            priced.claimer.receive_at,
+            "an address (swapd then claims for its owner), or the owner's word that it claims by itself: without either"
+            " the secret could never be shown safely",
+        )
+    chain.check_terms(leg)
+    return leg
+
+
+async def _party(priced: _Priced, field_name: str, side: Side, text: str | None, index: int, *, sends: bool) -> Party:
+    if side.wallet is Wallet.EXTERNAL and text is None:
+        raise Invalid(field_name, None, f"an address on {priced.asset.chain}, because this side is external")
+    if side.wallet is Wallet.HOT and text is not None:
+        raise Invalid(field_name, text, "nothing, because this side is swapd's own wallet")
+    return await priced.market.chain.party(field_name, text, index, sends=sends)
+
+
+async def _ours(house: House, offered: Leg, index: int, now: int) -> Leg:
+    """The same leg from the participant's side: what was the initiator's own is external to us, and the reverse."""
+    role, terms = offered.role, offered.terms
+    asset, allowed = house.asset(f"{role.value}.asset", terms.asset.symbol)
+    if asset != terms.asset:
+        raise Invalid(f"{role.value}.asset", terms.asset, f"{asset}, as configured here")
+    _check_amount(f"{role.value}.amount", terms.amount, asset.symbol, allowed)
+    market = house.markets[asset.chain]
+    we_fund = role is Role.PARTICIPANT
+    own_field, their_field = ("sender", "receiver") if we_fund else ("receiver", "sender")
+    own = await market.chain.party(f"{role.value}.{own_field}", None, index, sends=we_fund)
+    offered_identity = terms.sender if we_fund else terms.receiver
+    if own.identity != offered_identity:
+        raise Invalid(f"{role.value}.{own_field}", offered_identity, f"{own.identity}, our own under index {index}")
+    theirs_identity = terms.receiver if we_fund else terms.sender
+    theirs = await market.chain.party(f"{role.value}.{their_field}", theirs_identity, index, sends=not we_fund)
+    sender, receiver = (own, theirs) if we_fund else (theirs, own)
+    leg = Leg(
+        role=role,
+        terms=terms,
+        funded_by=Wallet.HOT if we_fund else Wallet.EXTERNAL,
+        claimed_by=Wallet.EXTERNAL if we_fund else Wallet.HOT,
+        pay_to=receiver.payout,
+        refund_to=sender.payout,
+        claim_by_swapd=receiver.by_swapd,
+        refund_by_swapd=sender.by_swapd,
+        claim_waived=False,
+        confirmations=allowed.confirmations(terms.amount),
+        lock_by=terms.fund_by - (market.profile.inclusion if we_fund else 0),
+    )
+    market.chain.check_terms(leg)
+    return leg
+
+
+async def _store(house: House, terms: SwapTerms, actor: str) -> None:
+    """Check what needs both chains, and write it down."""
+    async with house.store.read() as reading:
+        going = [row for row in (await reading.open_swaps()).swaps if not row.status.ended]
+    if len(going) >= house.open_swaps_max:
+        raise Rejected(f"{len(going)} swaps are open, and entry.open_swaps_max is {house.open_swaps_max}")
+    await require_funds(house, terms)
+    clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
+    births = {leg.role: clock.tip.height for leg, clock in zip(terms.legs, clocks, strict=True)}
+    names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
+    async with house.store.write(actor) as writing:
+        await writing.add_swap(terms, births, names, Status.PROPOSED)

@@ -1,0 +1,173 @@
+"""The daemon: everything open first, then the one loop, until it is told to stop.
+
+APScheduler only wakes: it holds no job of value, so nothing is lost with it. What is due stands in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from swapd.coordinator.execute import Executor
+from swapd.coordinator.gate import Gate
+from swapd.coordinator.house import House
+from swapd.coordinator.reconcile import RETRY_SECONDS, Reconciler
+from swapd.coordinator.watch import Watcher
+from swapd.errors import SwapdError, Unavailable, Unknown
+from swapd.store import Conflict, Lease, LeaseLost
+
+log = structlog.get_logger()
+
+AT_ONCE = 8
+"""Swaps reconciled at the same time: most of each is waiting for a node."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how long, in seconds: see `[daemon]` in `config/default.toml`."""
+
+    tick: float
+    sweep: float
+    lease: int
+    stop: float
+
+
+@dataclass
+class Daemon:
+    """worker: this process's name among those that share the database."""
+
+    house: House
+    pace: Pace
+    worker: str
+    halted: bool = False
+    watchers: dict[str, Watcher] = field(init=False)
+    gate: Gate = field(init=False)
+    _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _stop: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.watchers = {name: Watcher(self.house, name) for name in self.house.markets}
+        self.gate = Gate(self.watchers, self.halted)
+        self._reconciler = Reconciler(self.house, self.gate, Executor(self.house))
+
+    def stop(self) -> None:
+        """Finish what is under way and end `run`. May be called from a signal handler."""
+        self._stop.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until `stop`. Raises Invalid for a node on the wrong network."""
+        await self.start()
+        scheduler = AsyncIOScheduler(
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}, timezone="UTC"
+        )
+        for name, market in self.house.markets.items():
+            scheduler.add_job(self._look, "interval", [name], seconds=market.poll_seconds, name=f"look {name}")
+        scheduler.add_job(self._wake.set, "interval", seconds=self.pace.tick, name="tick")
+        scheduler.add_job(self._sweep, "interval", seconds=self.pace.sweep, name="sweep")
+        scheduler.start()
+        log.info("daemon.running", worker=self.worker, chains=sorted(self.house.markets))
+        loop = asyncio.create_task(self._loop())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({loop, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            scheduler.shutdown(wait=False)
+            stopping.cancel()
+            _, unfinished = await asyncio.wait({loop}, timeout=self.pace.stop)
+            for task in unfinished:
+                log.warning("daemon.cut_short", after=self.pace.stop)  # safe at any line: see `execute.py`
+                task.cancel()
+            await asyncio.gather(loop, return_exceptions=True)
+            await self._end()
+        if not loop.cancelled():
+            loop.result()
+
+    async def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                await self.work()
+            except (Unavailable, Unknown) as error:
+                log.error("store.trouble", error=str(error))
+            await self._wake.wait()
+
+    async def start(self) -> None:
+        """Everything open is looked at, and its exits are carried out, before anything new is begun."""
+        for watcher in self.watchers.values():
+            try:
+                await watcher.start()
+            except Unavailable as error:
+                log.warning("chain.unhealthy", chain=watcher.name, reason=str(error))
+        async with self.house.store.write(self.worker) as writing:
+            await writing.release_all(self.worker)
+        await asyncio.gather(*(watcher.look() for watcher in self.watchers.values()))
+        await self.sweep()
+        await self.work()
+        self.gate.starting = False
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Make everything open due, however quiet the chains are."""
+        async with self.house.store.write(self.worker) as writing:
+            found = await writing.open_swaps()
+            await writing.touch(row.id for row in found.swaps)
+        for damaged in found.damaged:
+            log.error("swap.damaged", error=str(damaged))
+        self._wake.set()
+
+    async def _sweep(self) -> None:
+        try:
+            await self.sweep()
+        except SwapdError as error:
+            log.error("store.trouble", error=str(error))
+
+    async def work(self) -> None:
+        """Reconcile what is due, until nothing is."""
+        while not self._stop.is_set():
+            async with self.house.store.write(self.worker) as writing:
+                leases = await writing.lease_due(self.worker, self.house.clock(), self.pace.lease, AT_ONCE)
+            if not leases:
+                return
+            await asyncio.gather(*(self._reconcile(lease) for lease in leases))
+
+    async def _look(self, name: str) -> None:
+        try:
+            woken = await self.watchers[name].look()
+        except SwapdError as error:
+            log.error("look.failed", chain=name, error=str(error))
+            return
+        if woken:
+            self._wake.set()
+
+    async def _reconcile(self, lease: Lease) -> None:
+        """One swap; whatever goes wrong with it, the others go on."""
+        later = 0
+        try:
+            async with asyncio.timeout(self.pace.lease):
+                await self._reconciler.reconcile(lease)
+        except (Conflict, LeaseLost) as error:
+            log.info("swap.changed_meanwhile", swap=lease.swap_id, error=str(error))
+        except TimeoutError:
+            log.error("swap.took_too_long", swap=lease.swap_id, seconds=self.pace.lease)
+        except SwapdError as error:
+            later = RETRY_SECONDS
+            log.error("swap.trouble", swap=lease.swap_id, error=str(error))
+        except Exception:  # a mistake of ours in one swap must not hold up the money of another
+            later = 10 * RETRY_SECONDS
+            log.exception("swap.mistake", swap=lease.swap_id)
+        try:
+            async with self.house.store.write(self.worker) as writing:
+                if later:
+                    await writing.postpone(lease.swap_id, self.house.clock() + later)
+                await writing.release(lease)
+        except SwapdError as error:
+            log.error("lease.kept", swap=lease.swap_id, error=str(error))  # it ends by itself
+
+    async def _end(self) -> None:
+        for watcher in self.watchers.values():
+            await self.house.chain(watcher.name).close()
+        log.info("daemon.stopped", worker=self.worker)

@@ -1,0 +1,34 @@
+"""Whether new money may go in. Everything that stops swapd stops here, and none of it stops an exit (rule S8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from swapd.coordinator.watch import Watcher
+from swapd.store import SwapRow
+
+
+@dataclass
+class Gate:
+    """halted: by the operator's configuration. starting: until everything open has been looked at once."""
+
+    watchers: Mapping[str, Watcher]
+    halted: bool
+    starting: bool = True
+
+    def open_for(self, row: SwapRow) -> bool:
+        return not self.reason(row)
+
+    def reason(self, row: SwapRow) -> str:
+        """Why nothing new is begun for this swap, "" if nothing stands in its way."""
+        if self.halted:
+            return "halted by configuration"
+        if self.starting:
+            return "starting: what is open is looked at first"
+        chains = [leg.terms.chain for leg in row.terms.legs]
+        return "; ".join(f"{chain}: {why}" for chain in chains if (why := self._trouble(chain)))
+
+    def _trouble(self, chain: str) -> str:
+        watcher = self.watchers.get(chain)
+        return watcher.trouble if watcher else "not configured"

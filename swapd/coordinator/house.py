@@ -1,0 +1,62 @@
+"""What the coordinator works with: the chains it trades on, its store, its secrets and its clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from swapd.chains.base import HtlcChain
+from swapd.chains.settings import AssetSettings
+from swapd.errors import Invalid, Unavailable
+from swapd.protocol.terms import Asset
+from swapd.protocol.timelock import TimingProfile
+from swapd.store import Store
+
+
+class Secrets(Protocol):
+    """The part of the vault that the coordinator may use."""
+
+    def preimage(self, index: int) -> bytes: ...
+
+    def hashlock(self, index: int) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Market:
+    """One chain, with what the settings say about trading on it."""
+
+    chain: HtlcChain
+    profile: TimingProfile
+    assets: Mapping[str, AssetSettings]
+    poll_seconds: float
+
+
+def wall_clock() -> int:
+    """Unix seconds of this machine."""
+    return int(time.time())
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything the shell needs, handed around instead of globals. Tests hand in another clock."""
+
+    markets: Mapping[str, Market]
+    store: Store
+    secrets: Secrets
+    open_swaps_max: int
+    clock: Callable[[], int] = field(default=wall_clock)
+
+    def chain(self, name: str) -> HtlcChain:
+        if name not in self.markets:
+            raise Unavailable(f"{name} is not among the configured chains")
+        return self.markets[name].chain
+
+    def asset(self, field_name: str, symbol: str) -> tuple[Asset, AssetSettings]:
+        """The asset of this symbol and what is allowed with it."""
+        for market in self.markets.values():
+            if symbol in market.assets:
+                return market.chain.assets[symbol], market.assets[symbol]
+        known = ", ".join(sorted(symbol for market in self.markets.values() for symbol in market.assets))
+        raise Invalid(field_name, symbol, f"one of the configured assets: {known}")

@@ -1,0 +1,47 @@
+"""Looking at a swap: both legs and both clocks, read from the chains now. A chain that does not answer is UNKNOWN."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from swapd.chains.base import ChainClock
+from swapd.coordinator.house import House
+from swapd.errors import Rejected, Unavailable
+from swapd.protocol.decide import Clocks, Decision, decide
+from swapd.protocol.observation import UNKNOWN_VIEW, LegView
+from swapd.protocol.terms import Role
+from swapd.store import SwapRow
+
+
+@dataclass(frozen=True)
+class Look:
+    """What both chains show of a swap at one moment. trouble: why a leg is UNKNOWN, in words."""
+
+    views: dict[Role, LegView]
+    clocks: Clocks
+    trouble: tuple[str, ...] = ()
+
+    def decide(self, row: SwapRow, entry_open: bool) -> Decision:
+        initiator, participant = self.views[Role.INITIATOR], self.views[Role.PARTICIPANT]
+        return decide(row.terms, initiator, participant, row.memory, self.clocks, entry_open)
+
+
+async def look(house: House, row: SwapRow) -> Look:
+    """Never raises for a chain in trouble: the other one's exits go on (rule S8)."""
+    sides = await asyncio.gather(*(_side(house, row, role) for role in Role))
+    clocks = {role: clock.time if clock else None for role, (_, clock, _) in zip(Role, sides, strict=True)}
+    return Look(
+        views={role: view for role, (view, _, _) in zip(Role, sides, strict=True)},
+        clocks=Clocks(house.clock(), clocks[Role.INITIATOR], clocks[Role.PARTICIPANT]),
+        trouble=tuple(why for _, _, why in sides if why),
+    )
+
+
+async def _side(house: House, row: SwapRow, role: Role) -> tuple[LegView, ChainClock | None, str]:
+    name = row.terms.leg(role).terms.chain
+    try:
+        chain = house.chain(name)
+        return await chain.view(row.watched_leg(role)), await chain.clock(), ""
+    except (Unavailable, Rejected) as error:
+        return UNKNOWN_VIEW, None, f"{name}: {error}"

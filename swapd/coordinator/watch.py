@@ -1,0 +1,109 @@
+"""Watching one chain: what happened since the cursor, what is pending, and which swaps have to be looked at again.
+
+Nothing is decided here. A sighting only says where to look, and a missed one is found by the next look.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from swapd.chains.base import Sighting, WatchedLeg
+from swapd.coordinator.house import House
+from swapd.errors import Invalid, Rejected, Unavailable
+from swapd.protocol.decide import legs_in_flight
+from swapd.protocol.terms import Role
+from swapd.store import SwapRow
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Watcher:
+    """Looks at one chain again and again. trouble: why the last look failed, "" if it did not.
+
+    `_met` are the swaps that this process has looked for from their birth; `_hints` what was pending last time, so that
+    a quiet mempool costs no write.
+    """
+
+    house: House
+    name: str
+    trouble: str = "not looked at yet"
+    _started: bool = False
+    _met: set[str] = field(default_factory=set)
+    _hints: frozenset[Sighting] = frozenset()
+
+    async def start(self) -> None:
+        """Connect. Raises Invalid for a node of another network: nothing may go on with that."""
+        await self.house.chain(self.name).start()
+        self._started = True
+
+    async def look(self) -> bool:
+        """One look. True if some swap has to be reconciled now."""
+        try:
+            if not self._started:
+                await self.start()
+            woken = await self._look()
+        except (Unavailable, Rejected, Invalid) as error:
+            if not self.trouble:
+                log.warning("chain.unhealthy", chain=self.name, reason=str(error))
+            self.trouble = str(error)
+            return False
+        if self.trouble:
+            log.info("chain.healthy", chain=self.name)
+        self.trouble = ""
+        return woken
+
+    async def _look(self) -> bool:
+        chain = self.house.chain(self.name)
+        async with self.house.store.read() as reading:
+            found = await reading.open_swaps(self.name)
+            cursor = await reading.cursor(self.name)
+        rows = {row.id: row for row in found.swaps}
+        legs = [row.watched_leg(role) for row in found.swaps for role in Role if self._here(row, role)]
+        strangers = [leg for leg in legs if leg.swap_id not in self._met and not leg.sightings]
+        early = await chain.rescan(strangers) if strangers else []
+        scan = await chain.scan(cursor, legs)
+        hints = frozenset(await chain.mempool(_with(legs, (*early, *scan.sightings))))
+        self._met = set(rows)
+        moved = cursor is None or scan.cursor.hash != cursor.hash
+        if not (early or moved or hints - self._hints):
+            return False
+        woken = {sighting.swap_id for sighting in (*early, *scan.sightings, *(hints - self._hints))}
+        if scan.fork is not None:
+            log.warning("chain.reorg", chain=self.name, fork=scan.fork)
+            woken |= set(rows)
+        if moved:
+            woken |= await self._unsettled(rows)
+        async with self.house.store.write() as writing:
+            await writing.record_scan(self.name, scan)
+            await writing.add_sightings(self.name, [*early, *(hints - self._hints)])
+            await writing.touch(woken)
+        self._hints = hints
+        return bool(woken)
+
+    async def _unsettled(self, rows: dict[str, SwapRow]) -> set[str]:
+        """Swaps that a new block may change: a leg here is not final, or something was sent here."""
+        async with self.house.store.read() as reading:
+            sent = set(await reading.unfinished())
+        flying = {
+            row.id
+            for row in rows.values()
+            for leg in legs_in_flight(row.terms, {role: row.legs[role].view for role in Role})
+            if leg.terms.chain == self.name
+        }
+        return flying | (sent & rows.keys())
+
+    def _here(self, row: SwapRow, role: Role) -> bool:
+        return row.terms.leg(role).terms.chain == self.name
+
+
+def _with(legs: Sequence[WatchedLeg], new: Sequence[Sighting]) -> list[WatchedLeg]:
+    """The legs with what was sighted this very moment, so that the mempool is asked about that too."""
+    fresh: dict[tuple[str, str], list[Sighting]] = defaultdict(list)
+    for sighting in new:
+        fresh[sighting.swap_id, sighting.role].append(sighting)
+    return [replace(leg, sightings=(*leg.sightings, *fresh[leg.swap_id, leg.leg.role])) for leg in legs]
