@@ -25,7 +25,7 @@ test-tools: $(READY) ## What only the tests need: PostgreSQL
 	@$(RUN) -m swapd.devnet.fetch --quiet postgres
 
 demo: nodes ## Four swaps on real nodes; make demo ARGS=--keep leaves everything running
-	@$(RUN) -m swapd.devnet.demo $(ARGS)
+	@$(RUN) -m swapd.cli.demo $(ARGS)
 
 test: nodes test-tools ## All tests; make test ARGS='-k reorg' picks some
 	@$(RUN) -m pytest -n 2 $(ARGS)

@@ -25,7 +25,6 @@ def wallet() -> None:
 async def addresses(context: Context, as_json: bool) -> None:
     """Where to send money so that swapd can use it."""
     async with open_house(context.settings()) as house:
-        await start_chains(house)
         found = {name: dict(await _chain(house, name).addresses()) for name in house.markets}
     if as_json:
         print_json(found)
