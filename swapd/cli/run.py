@@ -45,6 +45,7 @@ def _log_as(settings: Settings) -> None:
     level = logging.getLevelNamesMapping()[settings.daemon.log_level.upper()]
     # libraries speak up only when something is wrong; swapd's own lines are structlog's
     logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look that takes longer than its pause is no news
     json_lines = settings.daemon.log_format == "json"
     renderer = structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(

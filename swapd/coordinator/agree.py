@@ -17,6 +17,12 @@ from swapd.protocol.timelock import LegTiming, Plan, check_times, plan
 EPOCH = 1_767_225_600
 """2026-01-01, from which swap indexes count the minutes."""
 
+CLOCKS_DIFFER = 60
+"""Seconds by which the clock of somebody who made an offer may be ahead of ours."""
+
+OLDEST_OFFER = 86_400
+"""Seconds. A leg is looked for in the blocks of this time before its offer was accepted, never longer."""
+
 TRIES = 5
 """How often an index may be taken by somebody else between looking and writing before a person is told."""
 
@@ -111,7 +117,8 @@ async def accept(house: House, offer: SwapTerms, index: int, actor: str) -> Swap
         raise Invalid("swap_id", terms.swap_id, f"{swap_id_of(terms.hashlock)}, the start of the hashlock")
     profiles = [house.markets[leg.terms.chain].profile for leg in terms.legs]
     check_times(terms, profiles[0], profiles[1], now)
-    await _store(house, terms, actor)
+    # the initiator may have funded its leg since it made the offer; its clock may differ from ours, within reason
+    await _store(house, terms, actor, age=min(max(now - offer.created_at, 0) + CLOCKS_DIFFER, OLDEST_OFFER))
     return terms
 
 
@@ -220,15 +227,18 @@ async def _ours(house: House, offered: Leg, index: int, now: int) -> Leg:
     return leg
 
 
-async def _store(house: House, terms: SwapTerms, actor: str) -> None:
-    """Check what needs both chains, and write it down."""
+async def _store(house: House, terms: SwapTerms, actor: str, *, age: int = 0) -> None:
+    """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
     async with house.store.read() as reading:
         going = [row for row in (await reading.open_swaps()).swaps if not row.status.ended]
     if len(going) >= house.open_swaps_max:
         raise Rejected(f"{len(going)} swaps are open, and entry.open_swaps_max is {house.open_swaps_max}")
     await require_funds(house, terms)
     clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
-    births = {leg.role: clock.tip.height for leg, clock in zip(terms.legs, clocks, strict=True)}
+    births = {
+        leg.role: max(0, clock.tip.height - house.markets[leg.terms.chain].profile.most_blocks(age))
+        for leg, clock in zip(terms.legs, clocks, strict=True)
+    }
     names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
     async with house.store.write(actor) as writing:
         await writing.add_swap(terms, births, names, Status.PROPOSED)

@@ -65,6 +65,10 @@ class TimingProfile:
             return math.ceil(self.block_seconds * slots_quantile(blocks, self.missed_share, QUANTILE))
         return math.ceil(self.block_seconds * blocks)
 
+    def most_blocks(self, seconds: int) -> int:
+        """More blocks than can be expected within so many seconds: twice the mean, and a dozen."""
+        return 2 * math.ceil(seconds / self.block_seconds) + 12 if seconds else 0
+
 
 def gamma_quantile(shape: int, probability: float) -> float:
     """The time by which `shape` arrivals of a unit-rate Poisson process have come with this probability.

@@ -1,0 +1,41 @@
+"""What swapd remembers: swaps, what chains showed of them, what was signed for them, and the audit chain.
+
+SQLite by default, PostgreSQL for a fleet; the same tables, the same queries, the same tests. No secret is in it: see
+`docs/store.md`.
+"""
+
+from swapd.store.errors import AuditBroken, Conflict, DamagedRow, LeaseLost
+from swapd.store.records import (
+    Attempt,
+    AuditEntry,
+    AuditHead,
+    EffectRow,
+    EffectState,
+    Found,
+    Lease,
+    LegRow,
+    SwapRow,
+)
+from swapd.store.sealing import Sealer
+from swapd.store.store import Store
+from swapd.store.transaction import Reading, Transaction
+
+__all__ = [
+    "Attempt",
+    "AuditBroken",
+    "AuditEntry",
+    "AuditHead",
+    "Conflict",
+    "DamagedRow",
+    "EffectRow",
+    "EffectState",
+    "Found",
+    "Lease",
+    "LeaseLost",
+    "LegRow",
+    "Reading",
+    "Sealer",
+    "Store",
+    "SwapRow",
+    "Transaction",
+]

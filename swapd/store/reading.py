@@ -1,0 +1,181 @@
+"""The few questions that are asked. All answers of one `Reading` are of one moment."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from swapd.chains.base import Cursor
+from swapd.errors import Invalid
+from swapd.protocol.observation import LegState
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Wallet
+from swapd.store import audit
+from swapd.store import models as m
+from swapd.store.codec import loads
+from swapd.store.errors import DamagedRow
+from swapd.store.records import AuditEntry, AuditHead, EffectRow, EffectState, Found, SwapRow
+from swapd.store.rows import to_effect, to_swap
+from swapd.store.sealing import Sealer
+
+NEXT_INDEX = "next_index"
+_ENDED = [state.value for state in EffectState if state.ended]
+_NOT_IN_BLOCK = (LegState.UNKNOWN, LegState.ABSENT, LegState.SEEN)
+
+_Query = Select[*tuple[Any, ...]]
+
+
+class Reading:
+    """A transaction that only reads."""
+
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
+        self._connection = connection
+        self._sealer = sealer
+
+    # -- swaps
+
+    async def swap(self, swap_id: str) -> SwapRow:
+        """Raises Invalid for a swap that is not here, `DamagedRow` for one that cannot be trusted."""
+        found = await self._swaps(select(m.Swap.id).where(m.Swap.id == swap_id))
+        if found.damaged:
+            raise found.damaged[0]
+        if not found.swaps:
+            raise no_such_swap(swap_id)
+        return found.swaps[0]
+
+    async def swaps(
+        self, *, status: Iterable[Status] | None = None, before: SwapRow | None = None, limit: int = 50
+    ) -> Found:
+        """Newest first. before: the last swap of the page before."""
+        ids = select(m.Swap.id).order_by(m.Swap.created_at.desc(), m.Swap.id.desc()).limit(limit)
+        if status is not None:
+            ids = ids.where(m.Swap.status.in_(list(status)))
+        if before is not None:
+            ids = ids.where(tuple_(m.Swap.created_at, m.Swap.id) < (before.created_at, before.id))
+        return await self._swaps(ids)
+
+    async def open_swaps(self, chain: str | None = None) -> Found:
+        """Everything that still has to be watched, of one chain or of all."""
+        ids = select(m.Swap.id).where(m.Swap.watched)
+        if chain is not None:
+            ids = ids.where(m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.chain == chain)))
+        return await self._swaps(ids)
+
+    async def peek_index(self, floor: int = 0) -> int:
+        """The index that the next swap would get, at least `floor`. Nothing is taken by asking."""
+        return max(floor, int(await self.meta(NEXT_INDEX) or 0))
+
+    async def due(self, now: int, limit: int = 100) -> list[str]:
+        """Ids of swaps to reconcile: touched or never looked at first, then those whose time has come."""
+        ids = select(m.Swap.id).where(m.Swap.next_due_at <= now).order_by(m.Swap.next_due_at, m.Swap.id).limit(limit)
+        return list(await self._connection.scalars(ids))
+
+    async def reserved(self, now: int) -> dict[str, int]:
+        """By asset symbol, what swapd's own wallets have promised to legs that are not in a block yet but may still be.
+
+        Network fees are not in it. A damaged swap stops the count (`DamagedRow`): it blocks new swaps, not old ones.
+        """
+        found = await self.open_swaps()
+        if found.damaged:
+            raise found.damaged[0]
+        total: dict[str, int] = defaultdict(int)
+        for swap in found.swaps:
+            for leg in swap.terms.legs:
+                row = swap.legs[leg.role]
+                hot = leg.funded_by is Wallet.HOT and row.view.state in _NOT_IN_BLOCK
+                if hot and now <= leg.terms.fund_by and (row.lock_sent or not swap.memory.called_off):
+                    total[leg.terms.asset.symbol] += leg.terms.amount
+        return dict(total)
+
+    # -- outbox
+
+    async def effects(self, swap_id: str) -> tuple[EffectRow, ...]:
+        """All effects of a swap, wanted and not, oldest first."""
+        return await self._effects(m.Effect.swap_id == swap_id)
+
+    async def effect(self, effect_id: int) -> EffectRow:
+        found = await self._effects(m.Effect.id == effect_id)
+        if not found:
+            raise Invalid("effect", effect_id, "the id of an effect in this database")
+        return found[0]
+
+    async def unfinished(self, limit: int = 1000) -> list[str]:
+        """Ids of swaps with effects wanted and not done, or signed and not wanted any more; most urgent first."""
+        deadline = func.min(m.Effect.deadline)
+        ids = (
+            select(m.Effect.swap_id)
+            .where(m.Effect.state.not_in(_ENDED), m.Effect.wanted | (m.Effect.state != EffectState.WANTED))
+            .group_by(m.Effect.swap_id)
+            .order_by(deadline, m.Effect.swap_id)
+            .limit(limit)
+        )
+        return list(await self._connection.scalars(ids))
+
+    # -- chains, audit, meta
+
+    async def cursor(self, chain: str) -> Cursor | None:
+        row = await self._one(select(m.Cursor.__table__).where(m.Cursor.chain == chain))
+        if row is None:
+            return None
+        return Cursor(row["height"], row["hash"], loads(tuple[tuple[int, str], ...], row["trail"]))
+
+    async def audit_trail(self, swap_id: str | None = None, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
+        """Entries after number `after`, oldest first; of one swap or of all."""
+        query = select(m.Audit.__table__).where(m.Audit.seq > after).order_by(m.Audit.seq).limit(limit)
+        if swap_id is not None:
+            query = query.where(m.Audit.swap_id == swap_id)
+        return [AuditEntry(**row) for row in await self._all(query)]
+
+    async def verify_audit(self, known: AuditHead = audit.GENESIS) -> AuditHead:
+        """Walk the audit chain; raises `AuditBroken`. known: an earlier head, kept elsewhere."""
+        return await audit.verify(self._connection, known)
+
+    async def meta(self, key: str) -> str | None:
+        row = await self._one(select(m.Meta.value).where(m.Meta.key == key))
+        return None if row is None else str(row["value"])
+
+    # -- inside
+
+    async def _swaps(self, ids: Select[str]) -> Found:
+        swaps = await self._all(
+            select(m.Swap.__table__).where(m.Swap.id.in_(ids)).order_by(m.Swap.created_at.desc(), m.Swap.id.desc())
+        )
+        legs = await self._grouped(select(m.Leg.__table__).where(m.Leg.swap_id.in_(ids)), "swap_id")
+        sightings = await self._grouped(
+            select(m.Sighting.__table__).where(m.Sighting.swap_id.in_(ids)).order_by(m.Sighting.id), "swap_id"
+        )
+        good, damaged = [], []
+        for row in swaps:
+            try:
+                good.append(to_swap(row, legs[row["id"]], sightings[row["id"]], self._sealer))
+            except DamagedRow as error:
+                damaged.append(error)
+        return Found(tuple(good), tuple(damaged))
+
+    async def _effects(self, which: ColumnElement[bool]) -> tuple[EffectRow, ...]:
+        effects = await self._all(select(m.Effect.__table__).where(which).order_by(m.Effect.id))
+        attempts = await self._grouped(
+            select(m.Transaction.__table__).join(m.Effect).where(which).order_by(m.Transaction.attempt), "effect_id"
+        )
+        return tuple(to_effect(row, attempts[row["id"]], self._sealer) for row in effects)
+
+    async def _all(self, query: _Query) -> list[RowMapping]:
+        return list((await self._connection.execute(query)).mappings())
+
+    async def _one(self, query: _Query) -> RowMapping | None:
+        row: RowMapping | None = (await self._connection.execute(query)).mappings().one_or_none()
+        return row
+
+    async def _grouped(self, query: _Query, key: str) -> defaultdict[Any, list[RowMapping]]:
+        groups: defaultdict[Any, list[RowMapping]] = defaultdict(list)
+        for row in await self._all(query):
+            groups[row[key]].append(row)
+        return groups
+
+
+def no_such_swap(swap_id: str) -> Invalid:
+    return Invalid("swap", swap_id, "the id of a swap in this database")

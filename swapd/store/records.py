@@ -1,0 +1,180 @@
+"""What the store hands out: frozen, and made of the protocol's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from swapd.chains.base import Fate, Sighting, SignedTx, TxState, WatchedLeg
+from swapd.protocol.decide import Memory
+from swapd.protocol.effects import Effect
+from swapd.protocol.observation import LegView
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Role, SwapTerms
+from swapd.store.errors import DamagedRow
+
+
+@dataclass(frozen=True)
+class LegRow:
+    """One leg as last seen. An answer of UNKNOWN says nothing, so it never overwrites what was seen before.
+
+    birth: height of the chain when the swap was made. fingerprint: the chain's name for the HTLC before it is funded.
+    lock_sent, locked_once, claim_final: as in `Memory`.
+    """
+
+    role: Role
+    chain: str
+    birth: int
+    fingerprint: str
+    view: LegView
+    lock_sent: bool
+    locked_once: bool
+    claim_final: bool
+
+
+@dataclass(frozen=True)
+class SwapRow:
+    """A swap as stored. Hand it back to `record_decision`: that is how the store knows on what a decision was based.
+
+    note: what happens next. reason: why it went wrong, for people. next_due_at: Unix seconds; 0 is now, None never.
+    """
+
+    terms: SwapTerms
+    status: Status
+    note: str
+    reason: str
+    version: int
+    touches: int
+    next_due_at: int | None
+    watched: bool
+    cancelled_at: int | None
+    expired: bool
+    reveal_sent: bool
+    revealed_preimage: bytes | None = field(repr=False)
+    created_at: int
+    updated_at: int
+    legs: Mapping[Role, LegRow]
+    sightings: tuple[Sighting, ...]
+
+    @property
+    def id(self) -> str:
+        return self.terms.swap_id
+
+    @property
+    def memory(self) -> Memory:
+        """What `decide` has to be told."""
+
+        def legs(flag: str) -> frozenset[Role]:
+            return frozenset(role for role, leg in self.legs.items() if getattr(leg, flag))
+
+        return Memory(
+            lock_sent=legs("lock_sent"),
+            reveal_sent=self.reveal_sent,
+            preimage=self.revealed_preimage,
+            locked_once=legs("locked_once"),
+            claim_final=legs("claim_final"),
+            cancelled=self.cancelled_at is not None,
+            expired=self.expired,
+        )
+
+    def watched_leg(self, role: Role) -> WatchedLeg:
+        """What the leg's chain has to be told to look at it."""
+        sightings = tuple(s for s in self.sightings if s.role == role)
+        return WatchedLeg(self.id, self.terms.index, self.terms.leg(role), self.legs[role].birth, sightings)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer to a question for several swaps: those that could be read, and those that could not."""
+
+    swaps: tuple[SwapRow, ...]
+    damaged: tuple[DamagedRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a swap for a while. fence: to be shown with every write."""
+
+    swap_id: str
+    fence: int
+
+
+class EffectState(StrEnum):
+    WANTED = "wanted"
+    """Nothing is signed yet."""
+    SIGNED = "signed"
+    SENT = "sent"
+    """An attempt was handed to the network, or is about to be."""
+    DONE = "done"
+    """It is on chain, finally. Asked for again (a reorg deeper than finality), it goes back to SENT."""
+    FAILED = "failed"
+    """Given up: a person has to look."""
+    VOID = "void"
+    """What it had reserved is used up by another transaction. Asked for again, it begins anew as WANTED."""
+
+    @property
+    def ended(self) -> bool:
+        return self in (EffectState.DONE, EffectState.FAILED, EffectState.VOID)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One signed transaction for an effect. voiding: it is there to use up what the others reserved.
+
+    sent_at: Unix seconds at which it was given to the network, written before the first broadcast; None: never was.
+    """
+
+    number: int
+    tx: SignedTx
+    voiding: bool
+    signed_at: int
+    sent_at: int | None
+    fate: Fate | None
+
+    @property
+    def dead(self) -> bool:
+        """What it reserved is used up: by itself without effect, or by another transaction."""
+        return self.fate is not None and self.fate.state in (TxState.FAILED, TxState.REPLACED)
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """An effect with its attempts, oldest first. wanted: the swap's last decision asks for it."""
+
+    id: int
+    swap_id: str
+    effect: Effect
+    wanted: bool
+    state: EffectState
+    error: str
+    created_at: int
+    updated_at: int
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def live(self) -> tuple[SignedTx, ...]:
+        """The attempts at the effect itself that may still be mined, as `HtlcChain.draft` and `void` ask for them."""
+        return tuple(attempt.tx for attempt in self.attempts if not attempt.voiding and not attempt.dead)
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """data: canonical JSON text."""
+
+    seq: int
+    at: int
+    actor: str
+    swap_id: str | None
+    event: str
+    data: str
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class AuditHead:
+    """The end of the audit chain. Kept outside the database, it proves later that nothing before it was changed."""
+
+    seq: int
+    hash: str

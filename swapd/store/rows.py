@@ -1,0 +1,145 @@
+"""Rows to records. A row that swapd cannot have written becomes `DamagedRow`, never a wrong value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+
+from sqlalchemy import RowMapping
+
+from swapd.chains.base import Fate, Sighting, SightingKind, SignedTx, TxState
+from swapd.errors import SwapdError
+from swapd.protocol.effects import Effect, EffectKind
+from swapd.protocol.observation import LegState, LegView, Stray
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Role, SwapTerms, swap_id_of
+from swapd.store.codec import loads
+from swapd.store.errors import DamagedRow
+from swapd.store.records import Attempt, EffectRow, EffectState, LegRow, SwapRow
+from swapd.store.sealing import Sealer, unseal
+
+
+def terms_place(swap_id: str) -> str:
+    return f"swaps/{swap_id}"
+
+
+def raw_place(txid: str) -> str:
+    return f"transactions/{txid}"
+
+
+def terms_digest(terms: str) -> bytes:
+    return sha256(terms.encode()).digest()
+
+
+def to_swap(row: RowMapping, legs: Sequence[RowMapping], sightings: Sequence[RowMapping], sealer: Sealer) -> SwapRow:
+    with _damage("swaps", row["id"]):
+        terms = _terms(row, sealer)
+        leg_rows = {leg.role: leg for leg in (_to_leg(leg, row["revealed_preimage"]) for leg in legs)}
+        if leg_rows.keys() != set(Role):
+            raise DamagedRow("swaps", row["id"], f"it has {len(legs)} legs in table legs")
+        return SwapRow(
+            terms=terms,
+            status=Status(row["status"]),
+            note=row["note"],
+            reason=row["reason"],
+            version=row["version"],
+            touches=row["touches"],
+            next_due_at=row["next_due_at"],
+            watched=row["watched"],
+            cancelled_at=row["cancelled_at"],
+            expired=row["expired"],
+            reveal_sent=row["reveal_sent"],
+            revealed_preimage=row["revealed_preimage"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+            legs=leg_rows,
+            sightings=tuple(_to_sighting(sighting) for sighting in sightings),
+        )
+
+
+def to_effect(row: RowMapping, transactions: Sequence[RowMapping], sealer: Sealer) -> EffectRow:
+    with _damage("effects", str(row["id"])):
+        effect = Effect(EffectKind(row["kind"]), Role(row["role"]), row["deadline"], row["reveals"], row["stray"])
+        return EffectRow(
+            id=row["id"],
+            swap_id=row["swap_id"],
+            effect=effect,
+            wanted=row["wanted"],
+            state=EffectState(row["state"]),
+            error=row["error"],
+            created_at=row["created_at"],
+            updated_at=row["updated_at"],
+            attempts=tuple(_to_attempt(transaction, sealer) for transaction in transactions),
+        )
+
+
+def _terms(row: RowMapping, sealer: Sealer) -> SwapTerms:
+    if unseal(sealer, terms_place(row["id"]), row["seal"]) != terms_digest(row["terms"]):
+        raise DamagedRow("swaps", row["id"], "its terms are not those that were sealed")
+    terms = loads(SwapTerms, row["terms"])
+    columns = (row["id"], row["index"], row["hashlock"])
+    if columns != (swap_id_of(terms.hashlock), terms.index, terms.hashlock.hex()) or terms.swap_id != row["id"]:
+        raise DamagedRow("swaps", row["id"], "its columns and its terms differ")
+    return terms
+
+
+def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:
+    state = LegState(row["state"])
+    view = LegView(
+        state=state,
+        depth=row["depth"],
+        preimage=preimage if state is LegState.CLAIMED else None,
+        lock_ref=row["lock_ref"],
+        lock_txid=row["lock_txid"],
+        spend_txid=row["spend_txid"],
+        strays=loads(tuple[Stray, ...], row["strays"]),
+    )
+    return LegRow(
+        role=Role(row["role"]),
+        chain=row["chain"],
+        birth=row["birth"],
+        fingerprint=row["fingerprint"],
+        view=view,
+        lock_sent=row["lock_sent"],
+        locked_once=row["locked_once"],
+        claim_final=row["claim_final"],
+    )
+
+
+def _to_sighting(row: RowMapping) -> Sighting:
+    return Sighting(
+        swap_id=row["swap_id"],
+        role=Role(row["role"]),
+        kind=SightingKind(row["kind"]),
+        ref=row["ref"],
+        txid=row["txid"],
+        block_hash=row["block_hash"] or None,
+        height=row["height"],
+        preimage=row["preimage"],
+        note=row["note"],
+    )
+
+
+def _to_attempt(row: RowMapping, sealer: Sealer) -> Attempt:
+    with _damage("transactions", row["txid"]):
+        tx = SignedTx(
+            txid=row["txid"],
+            raw=unseal(sealer, raw_place(row["txid"]), row["raw"]),
+            fee=row["fee"],
+            rate=row["rate"],
+            sequence=row["sequence"],
+            spends=loads(tuple[str, ...], row["spends"]),
+        )
+        fate = None if row["fate"] is None else Fate(TxState(row["fate"]), row["depth"], row["fee_paid"])
+        return Attempt(row["attempt"], tx, row["voiding"], row["signed_at"], row["sent_at"], fate)
+
+
+@contextmanager
+def _damage(table: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except DamagedRow:
+        raise
+    except (SwapdError, ValueError, TypeError) as error:
+        raise DamagedRow(table, key, str(error)) from error

@@ -1,0 +1,60 @@
+"""Writing about chains: how far each was scanned and what was seen, always together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete
+
+from swapd.chains.base import Cursor, Scan, Sighting
+from swapd.store import models as m
+from swapd.store.codec import dumps
+from swapd.store.swaps import SwapWriting
+
+
+class ScanWriting(SwapWriting):
+    async def record_scan(self, chain: str, scan: Scan) -> frozenset[str]:
+        """A scan's outcome: orphaned sightings go, new ones come, the cursor moves. Returns the swaps it touched."""
+        touched: frozenset[str] = frozenset()
+        if scan.fork is not None:
+            touched = await self.forget_above(chain, scan.fork)
+        touched |= await self.add_sightings(chain, scan.sightings)
+        await self.set_cursor(chain, scan.cursor)
+        return touched
+
+    async def add_sightings(self, chain: str, sightings: Iterable[Sighting]) -> frozenset[str]:
+        """Store what was not known yet and touch its swaps; returns those."""
+        touched: set[str] = set()
+        for sighting in sightings:
+            row = self._insert(m.Sighting).values(
+                swap_id=sighting.swap_id,
+                chain=chain,
+                role=sighting.role,
+                kind=sighting.kind,
+                ref=sighting.ref,
+                txid=sighting.txid,
+                block_hash=sighting.block_hash or "",
+                height=sighting.height,
+                preimage=sighting.preimage,
+                note=sighting.note,
+            )
+            new = await self._connection.scalars(row.on_conflict_do_nothing().returning(m.Sighting.swap_id))
+            touched.update(new)
+        await self.touch(touched)
+        return frozenset(touched)
+
+    async def forget_above(self, chain: str, height: int) -> frozenset[str]:
+        """Forget what was seen in blocks above this height (the last common one) and touch its swaps; returns those."""
+        gone = (
+            delete(m.Sighting)
+            .where(m.Sighting.chain == chain, m.Sighting.height > height)
+            .returning(m.Sighting.swap_id)
+        )
+        touched = frozenset(await self._connection.scalars(gone))
+        await self.touch(touched)
+        return touched
+
+    async def set_cursor(self, chain: str, cursor: Cursor) -> None:
+        values = {"height": cursor.height, "hash": cursor.hash, "trail": dumps(cursor.trail)}
+        row = self._insert(m.Cursor).values(chain=chain, **values)
+        await self._connection.execute(row.on_conflict_do_update(index_elements=["chain"], set_=values))

@@ -1,0 +1,28 @@
+"""Everything that can be written in one transaction."""
+
+from __future__ import annotations
+
+from swapd.errors import Invalid
+from swapd.store import models as m
+from swapd.store.leases import Leasing
+from swapd.store.outbox import OutboxWriting
+from swapd.store.reading import Reading
+from swapd.store.scans import ScanWriting
+
+__all__ = ["Reading", "Transaction"]
+
+
+class Transaction(ScanWriting, OutboxWriting, Leasing):
+    """All of it or nothing, the audit entries included."""
+
+    async def bind(self, key: str, value: str) -> None:
+        """Write down what this database belongs to (a seed's fingerprint, a network's name), once and for all.
+
+        Raises Invalid if it belongs to something else.
+        """
+        await self._connection.execute(
+            self._insert(m.Meta).values(key=key, value=value).on_conflict_do_nothing(index_elements=["key"])
+        )
+        stored = await self.meta(key)
+        if stored != value:
+            raise Invalid(key, value, f"{stored}, to which this database belongs")
