@@ -1,0 +1,21 @@
+"""Bitcoin: hash-time-locked outputs in P2WSH, funded by the node's wallet, spent with keys of the vault.
+
+script.py       what the HTLC says, and the identities it commits to     (pure)
+address.py      addresses of every network, to scripts and back          (pure)
+transaction.py  claim and refund, built, weighed and signed              (pure)
+fees.py         what to pay, as a function of the time that is left      (pure)
+rpc.py          the node's JSON-RPC, its failures sorted into our errors
+blocks.py       blocks and transactions read from the node
+look.py         a leg as the chain shows it now
+watch.py        what happened since a cursor, and what is pending
+funding.py      a lock, paid by the node's wallet
+spending.py     a claim or a refund, with the fee that is right now
+fate.py         what became of a transaction
+health.py       what is right and wrong with the node
+chain.py        all of it as one `HtlcChain`
+"""
+
+from swapd.chains.bitcoin.chain import BitcoinChain
+from swapd.chains.bitcoin.settings import BitcoinSettings
+
+__all__ = ["BitcoinChain", "BitcoinSettings"]

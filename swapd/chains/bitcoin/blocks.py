@@ -1,0 +1,119 @@
+"""Blocks and transactions as the node has them.
+
+A block is read raw and parsed here. That is 1.2 to 2.7 times as fast as the node's own JSON (verbosity 2; measured on
+regtest with 500 transactions), spares the node the most work, and amounts are whole satoshi from the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+from bitcoin.core import CBlockHeader, CTransaction, b2lx
+from bitcoin.core.serialize import VarIntSerializer
+
+from swapd.chains.base import Tip
+from swapd.chains.bitcoin.rpc import BAD_PARAMETER, NOT_FOUND, Call, Rpc, RpcError
+from swapd.chains.bitcoin.transaction import Outpoint, Transaction, plain, read
+from swapd.errors import Unavailable
+
+SATOSHI_PER_BTC = 100_000_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for: output scripts, and outpoints whose spending matters."""
+
+    scripts: frozenset[bytes]
+    outpoints: frozenset[Outpoint]
+
+
+@dataclass(frozen=True)
+class Block:
+    """touching: its transactions that pay to a wanted script or spend a wanted outpoint, in order."""
+
+    height: int
+    hash: str
+    previous: str
+    touching: tuple[Transaction, ...]
+
+
+def satoshi(btc: Decimal | int) -> int:
+    """Whole satoshi from an amount in the node's JSON."""
+    return int((Decimal(btc) * SATOSHI_PER_BTC).to_integral_exact())
+
+
+def btc(amount: int) -> str:
+    """An amount for people, and for the node, which takes strings so that no float comes in between."""
+    return f"{Decimal(amount) / SATOSHI_PER_BTC:.8f}"
+
+
+def absent(answer: Any) -> bool:
+    """Whether one answer of a batch means "no such thing". Any other error is raised."""
+    if isinstance(answer, RpcError):
+        if answer.code in (NOT_FOUND, BAD_PARAMETER):
+            return True
+        raise answer
+    return answer is None
+
+
+async def tip(rpc: Rpc) -> tuple[Tip, int]:
+    """The best block, and its median-time-past."""
+    info = await rpc.call("getblockchaininfo")
+    return Tip(info["blocks"], info["bestblockhash"], info["time"]), info["mediantime"]
+
+
+async def hashes(rpc: Rpc, heights: Sequence[int]) -> list[str | None]:
+    """Block hashes of the active chain; None above its tip."""
+    answers = await rpc.batch([Call("getblockhash", (height,)) for height in heights])
+    return [None if absent(answer) else str(answer) for answer in answers]
+
+
+async def block(rpc: Rpc, height: int, block_hash: str, wanted: Wanted) -> Block:
+    raw = bytes.fromhex(await rpc.call("getblock", block_hash, 0))
+    # a full block takes about a tenth of a second: not on the event loop
+    previous, touching = await asyncio.to_thread(_parse, raw, wanted)
+    return Block(height, block_hash, previous, touching)
+
+
+async def transactions(rpc: Rpc, txids: Sequence[str]) -> list[Transaction]:
+    """Those of these transactions that the mempool still has."""
+    answers = await rpc.batch([Call("getrawtransaction", (txid,)) for txid in txids])
+    return [read(bytes.fromhex(answer)) for answer in answers if not absent(answer)]
+
+
+def _parse(raw: bytes, wanted: Wanted) -> tuple[str, tuple[Transaction, ...]]:
+    stream = BytesIO(raw)
+    header = CBlockHeader.stream_deserialize(stream)
+    return str(b2lx(header.hashPrevBlock)), tuple(_touching(stream, wanted))
+
+
+def _touching(stream: BytesIO, wanted: Wanted) -> Iterator[Transaction]:
+    # The txid is computed for what matches only. An output that this very block spends again is followed too.
+    spent = {(bytes.fromhex(o.txid)[::-1], o.vout) for o in wanted.outpoints}
+    for _ in range(VarIntSerializer.stream_deserialize(stream)):
+        tx = CTransaction.stream_deserialize(stream)
+        pays = [index for index, output in enumerate(tx.vout) if bytes(output.scriptPubKey) in wanted.scripts]
+        if pays or any((item.prevout.hash, item.prevout.n) in spent for item in tx.vin):
+            found = plain(tx)
+            spent.update((bytes.fromhex(found.txid)[::-1], index) for index in pays)
+            yield found
+
+
+async def spenders(rpc: Rpc, outpoints: frozenset[Outpoint], first: int, last: int) -> dict[Outpoint, tuple[str, str]]:
+    """What spends these, looked for from height `last` back to `first`: txid and hash of its block."""
+    found: dict[Outpoint, tuple[str, str]] = {}
+    for height in range(last, first - 1, -1):
+        if outpoints <= found.keys():
+            break
+        block_hash = (await hashes(rpc, [height]))[0]
+        if block_hash is None:
+            raise Unavailable(f"bitcoin node: its chain became shorter than {height} blocks while it was read")
+        read_block = await block(rpc, height, block_hash, Wanted(frozenset(), outpoints))
+        for tx in read_block.touching:
+            found.update((i.outpoint, (tx.txid, block_hash)) for i in tx.inputs if i.outpoint in outpoints)
+    return found

@@ -1,0 +1,114 @@
+"""A lock, paid by the node's wallet: a PSBT (BIP 174) that is checked before it is believed.
+
+The wallet must be swapd's alone. Coins chosen for a lock are locked in the node's memory until they are spent. What a
+crash leaves locked is set free at the next start, when the coordinator sends every stored transaction again before it
+makes a new one, so that stored locks have their coins by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from swapd.chains.base import SignedTx, WatchedLeg
+from swapd.chains.bitcoin import fees
+from swapd.chains.bitcoin.blocks import btc, satoshi
+from swapd.chains.bitcoin.fees import Market, Purse
+from swapd.chains.bitcoin.rpc import WALLET_ERROR, WALLET_LOCKED, Rpc, RpcError
+from swapd.chains.bitcoin.script import htlc_address, htlc_script, output_script
+from swapd.chains.bitcoin.settings import FeeSettings, Network
+from swapd.chains.bitcoin.transaction import Outpoint, Transaction, output_bytes, read
+from swapd.errors import Rejected
+
+USUAL_VSIZE = 11 + 68 + 43 + 31
+"""Frame, one P2WPKH input, the HTLC output, change."""
+CAREFUL_VSIZE = USUAL_VSIZE + 4 * 68
+"""A lock that has to gather five coins."""
+
+
+class Funding:
+    def __init__(self, rpc: Rpc, network: Network, settings: FeeSettings) -> None:
+        self._rpc = rpc
+        self._network = network
+        self._settings = settings
+        self._one_at_a_time = asyncio.Lock()  # two selections at once would be refused each other's coins
+
+    async def lock(self, watched: WatchedLeg, market: Market, seconds_left: int) -> SignedTx:
+        """A signed transaction with exactly one output to the leg's script, of exactly the leg's amount.
+
+        Raises Rejected when the wallet cannot pay, or when the fee would be above its cap.
+        """
+        terms = watched.leg.terms
+        rate = fees.wanted_rate(self._settings, market, seconds_left)
+        async with self._one_at_a_time:
+            funded = await self._select(htlc_address(terms, self._network), terms.amount, rate)
+        try:
+            tx, raw = await self._sign(funded["psbt"])
+            fee = satoshi(funded["fee"])
+            self._check(tx, watched, fee, market, seconds_left)
+        except BaseException:
+            # cancelled too: coins that nobody knows to be locked could not be spent until the node restarts
+            await asyncio.shield(self.release(await self._inputs(funded["psbt"])))
+            raise
+        return SignedTx(tx.txid, raw, fee, fee // tx.vsize, spends=tuple(str(i.outpoint) for i in tx.inputs))
+
+    async def release(self, outpoints: Sequence[Outpoint]) -> None:
+        """Let the wallet use these again, as far as they are locked."""
+        locked = {(entry["txid"], entry["vout"]) for entry in await self._rpc.wallet("listlockunspent")}
+        entries = [{"txid": o.txid, "vout": o.vout} for o in outpoints if tuple(o) in locked]
+        if entries:
+            await self._rpc.wallet("lockunspent", True, entries)
+
+    async def release_all(self) -> None:
+        await self._rpc.wallet("lockunspent", True)
+
+    async def _select(self, address: str, amount: int, rate: int) -> Any:
+        options = {
+            "lockUnspents": True,
+            "replaceable": True,
+            "fee_rate": rate,
+            "includeWatching": False,
+            "change_type": "bech32",
+        }
+        try:
+            return await self._rpc.wallet("walletcreatefundedpsbt", [], [{address: btc(amount)}], 0, options)
+        except RpcError as error:
+            if error.code == WALLET_ERROR and "nsufficient" in error.words:
+                raise Rejected(
+                    f"swapd's Bitcoin wallet cannot pay {btc(amount)} BTC and a fee of {rate} sat/vB: {error.words}"
+                ) from error
+            raise
+
+    async def _sign(self, psbt: str) -> tuple[Transaction, bytes]:
+        try:
+            processed = await self._rpc.wallet("walletprocesspsbt", psbt, True, "ALL", True)
+        except RpcError as error:
+            if error.code == WALLET_LOCKED:
+                raise Rejected("swapd's Bitcoin wallet is locked: unlock it with walletpassphrase") from error
+            raise
+        final = await self._rpc.call("finalizepsbt", processed["psbt"])
+        if not final["complete"]:
+            raise Rejected("swapd's Bitcoin wallet could not sign all inputs: does it hold private keys?")
+        raw = bytes.fromhex(final["hex"])
+        return read(raw), raw
+
+    def _check(self, tx: Transaction, watched: WatchedLeg, fee: int, market: Market, seconds_left: int) -> None:
+        terms = watched.leg.terms
+        script = output_script(htlc_script(terms))
+        locks = [output.amount for output in tx.outputs if output.script == script]
+        if locks != [terms.amount]:
+            raise Rejected(f"the wallet made a transaction that locks {locks} satoshi instead of [{terms.amount}]")
+        if any(not item.witness for item in tx.inputs):
+            # its txid could be changed by others before it is mined (BIP 141), and we would not know it again
+            raise Rejected("the wallet would pay from a coin that is not segwit: move its coins to a bech32 address")
+        purse = Purse(terms.amount, tx.vsize, output_bytes(script), yields=False)
+        most = fees.ceiling(self._settings, market, purse, seconds_left)
+        if fee > most:
+            raise Rejected(
+                f"locking {btc(terms.amount)} BTC would cost {fee} satoshi now; cap_share allows at most {most}"
+            )
+
+    async def _inputs(self, psbt: str) -> list[Outpoint]:
+        decoded = await self._rpc.call("decodepsbt", psbt)
+        return [Outpoint(item["txid"], item["vout"]) for item in decoded["tx"]["vin"]]

@@ -1,0 +1,160 @@
+"""The node's JSON-RPC over one httpx client, with every way of failing sorted into the errors of `swapd/errors.py`.
+
+What fails before the request can have reached the node is `Unavailable`. After that it is `Unavailable` for a question
+and `Unknown` for a deed (rule S10). What the node itself says no to is `RpcError`, a `Rejected` with its code.
+Amounts in answers are Decimal, never float.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import httpx
+
+from swapd.chains.bitcoin.settings import BitcoinSettings
+from swapd.errors import Invalid, Rejected, Unavailable, Unknown
+
+WARMING_UP = -28
+NOT_FOUND = -5
+BAD_PARAMETER = -8
+WALLET_ERROR = -4
+WALLET_NOT_FOUND = -18
+WALLET_LOCKED = -13
+ALREADY_IN_CHAIN = -27
+METHOD_NOT_FOUND = -32601
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_REFUSED = {401: "wrong user or password", 403: "not allowed from here", 429: "too many requests"}
+
+
+_Unclear = type[Unavailable] | type[Unknown]
+"""What it is when the node was asked and gave no answer that can be read."""
+
+
+class RpcError(Rejected):
+    """The node said no. code: as in Bitcoin Core's `rpc/protocol.h`. words: the node's own."""
+
+    def __init__(self, method: str, code: int, words: str) -> None:
+        self.code = code
+        self.words = words
+        super().__init__(f"bitcoin node, {method}: {words} (code {code})")
+
+
+class Call(NamedTuple):
+    method: str
+    params: tuple[Any, ...] = ()
+
+
+class Rpc:
+    """wallet: name of the wallet whose methods are called. credentials: asked before each request, because the node
+    writes a new cookie at every start. `calls` counts HTTP requests, for the bench."""
+
+    def __init__(
+        self, url: str, wallet: str, credentials: Callable[[], tuple[str, str]], timeout_seconds: float
+    ) -> None:
+        self._wallet_path = f"/wallet/{wallet}"
+        self._credentials = credentials
+        self._timeout_seconds = timeout_seconds
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=timeout_seconds,
+            limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),  # bitcoind has 4 worker threads
+            trust_env=False,  # the node is ours: no proxy in between
+        )
+        self._ids = itertools.count(1)
+        self.calls = 0
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def call(self, method: str, *params: Any) -> Any:
+        """Ask the node."""
+        answer = await self._post("/", _request(method, params, next(self._ids)), method, Unavailable)
+        return _result(method, answer, Unavailable)
+
+    async def deed(self, method: str, *params: Any) -> Any:
+        """Have the node do something: after a timeout it is `Unknown` whether it did."""
+        answer = await self._post("/", _request(method, params, next(self._ids)), method, Unknown)
+        return _result(method, answer, Unknown)
+
+    async def wallet(self, method: str, *params: Any) -> Any:
+        """Ask the wallet. Deeds of the wallet are not worth an `Unknown`: reserving coins can be done again."""
+        request = _request(method, params, next(self._ids))
+        return _result(method, await self._post(self._wallet_path, request, method, Unavailable), Unavailable)
+
+    async def batch(self, calls: Sequence[Call], *, wallet: bool = False) -> list[Any]:
+        """Several questions in one request. Where the node said no there stands an `RpcError` instead of a result."""
+        if not calls:
+            return []
+        requests = [_request(call.method, call.params, number) for number, call in enumerate(calls)]
+        words = f"batch of {len(calls)} ({calls[0].method} ...)"
+        answers = await self._post(self._wallet_path if wallet else "/", requests, words, Unavailable)
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            raise Unavailable(f"bitcoin node, {words}: the answer is not one for each question")
+        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        return [_or_error(call.method, by_id.get(number), Unavailable) for number, call in enumerate(calls)]
+
+    async def _post(self, path: str, body: Any, words: str, unclear: _Unclear) -> Any:
+        self.calls += 1
+        where = f"bitcoin node, {words}"
+        try:
+            auth = self._credentials()
+        except OSError as error:
+            raise Unavailable(
+                f"{where}: cannot read its credentials from {error.filename}: {error.strerror}"
+            ) from error
+        try:
+            response = await self._client.post(path, json=body, auth=auth)
+        except _NOT_SENT as error:
+            raise Unavailable(f"{where}: cannot connect ({type(error).__name__})") from error
+        except httpx.TimeoutException as error:
+            raise unclear(f"{where}: no answer within {self._timeout_seconds:g} s") from error
+        except httpx.HTTPError as error:
+            raise unclear(f"{where}: the connection broke ({type(error).__name__})") from error
+        if refused := _REFUSED.get(response.status_code):
+            raise Unavailable(f"{where}: {refused} (HTTP {response.status_code})")
+        try:
+            # RPC errors come with HTTP 500 or 404 and a JSON body, so the status alone says little
+            return json.loads(response.content, parse_float=Decimal)
+        except ValueError as error:
+            raise unclear(f"{where}: HTTP {response.status_code} without whole JSON") from error
+
+
+def credentials(settings: BitcoinSettings) -> tuple[str, str]:
+    """User and password as their files have them now."""
+    if settings.rpc_cookie_file:
+        user, _, password = settings.rpc_cookie_file.read_text().strip().partition(":")
+        return user, password
+    if settings.rpc_password_file is None:
+        raise Invalid("chains.bitcoin.rpc_password_file", None, "a file with the password of rpc_user")
+    return settings.rpc_user, settings.rpc_password_file.read_text().strip()
+
+
+def _request(method: str, params: Sequence[Any], number: int) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+def _result(method: str, answer: Any, unclear: _Unclear) -> Any:
+    outcome = _or_error(method, answer, unclear)
+    if isinstance(outcome, RpcError):
+        raise outcome
+    return outcome
+
+
+def _or_error(method: str, answer: Any, unclear: _Unclear) -> Any:
+    """The result, or the `RpcError` in its place; a node that is starting is `Unavailable`."""
+    if not isinstance(answer, dict) or ("result" not in answer and not answer.get("error")):
+        raise unclear(f"bitcoin node, {method}: the answer is not JSON-RPC")
+    error = answer.get("error")
+    if not error:
+        return answer["result"]
+    if not isinstance(error, dict):
+        raise unclear(f"bitcoin node, {method}: the answer is not JSON-RPC")
+    code, words = int(error.get("code", 0)), str(error.get("message", ""))
+    if code == WARMING_UP:
+        raise Unavailable(f"bitcoin node, {method}: it is starting: {words}")
+    return RpcError(method, code, words)
