@@ -191,6 +191,10 @@ class HtlcChain(Protocol):
     async def start(self) -> None:
         """Connect; refuse (Invalid) a node on another network than configured."""
 
+    async def resume(self, signed: Sequence[SignedTx]) -> None:
+        """Called once by a daemon when it starts to act: what these stored transactions use stays reserved for them,
+        and whatever else an earlier process had reserved, and did not live to store, is free again."""
+
     async def close(self) -> None: ...
 
     async def examine(self) -> Sequence[Health]:
@@ -221,6 +225,9 @@ class HtlcChain(Protocol):
         """A transaction for this effect. `sent` are its earlier attempts, oldest first: None when the last of them is
         good enough at this moment; otherwise a replacement that the network accepts in its place (same sequence or
         inputs). Claims and refunds are simulated first; one that would fail raises Rejected and is not built."""
+
+    def prepares(self, tx: SignedTx) -> bool:
+        """Whether this attempt only prepares its effect (a token's approval): once mined, `draft` gives the next."""
 
     async def void(self, sent: Sequence[SignedTx]) -> Draft | None:
         """A transaction that uses up what these attempts reserved, without their effect; None when nothing is."""

@@ -82,7 +82,7 @@ class Executor:
         last = stored.attempts[-1] if stored.attempts else None
         if last is not None and last.voiding and not _settled(last):
             return  # nothing is taking its place; when that is settled, a new one can be made
-        if effect.kind is EffectKind.LOCK and any(_settled(attempt) for attempt in stored.attempts):
+        if effect.kind is EffectKind.LOCK and any(_settled(a) and not chain.prepares(a.tx) for a in stored.attempts):
             return  # S4: one lock was mined, or can not be mined any more; there is never another
         if last is not None and not last.voiding and last.sent_at is None:
             await self._send(job, effect, last.tx)
@@ -143,11 +143,19 @@ class Executor:
     async def _settle(self, job: Job, effect_id: int, trouble: str) -> None:
         """Write down how far the effect is, when that changed."""
         stored = await self._effect(effect_id)
-        confirmations = job.row.terms.leg(stored.effect.role).confirmations
-        state = _state(stored, confirmations)
+        state = self._state(job, stored)
         if (state, trouble) != (stored.state, stored.error):
             async with self.house.store.write() as writing:
                 await writing.set_effect(effect_id, state, trouble)
+
+    def _state(self, job: Job, stored: EffectRow) -> EffectState:
+        chain = self._chain(job, stored.effect)
+        confirmations = job.row.terms.leg(stored.effect.role).confirmations
+        for attempt in stored.attempts:
+            mined = attempt.fate is not None and attempt.fate.state is TxState.MINED
+            if mined and _at_rest(attempt, confirmations) and not chain.prepares(attempt.tx):
+                return EffectState.VOID if attempt.voiding else EffectState.DONE
+        return stored.state
 
     async def _effects(self, job: Job) -> tuple[EffectRow, ...]:
         async with self.house.store.read() as reading:
@@ -168,13 +176,6 @@ class Executor:
         if job.row.terms.secret is SecretHolder.SELF:
             return self.house.secrets.preimage(job.row.terms.index)
         raise SwapdError(f"a claim of swap {job.row.id} was wanted before its secret was known")
-
-
-def _state(stored: EffectRow, confirmations: int) -> EffectState:
-    for attempt in stored.attempts:
-        if _at_rest(attempt, confirmations) and attempt.fate is not None and attempt.fate.state is TxState.MINED:
-            return EffectState.VOID if attempt.voiding else EffectState.DONE
-    return stored.state
 
 
 def _settled(attempt: Attempt) -> bool:

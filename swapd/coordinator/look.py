@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from swapd.chains.base import ChainClock
 from swapd.coordinator.house import House
-from swapd.errors import Rejected, Unavailable
+from swapd.errors import SwapdError
 from swapd.protocol.decide import Clocks, Decision, decide
 from swapd.protocol.observation import UNKNOWN_VIEW, LegView
 from swapd.protocol.terms import Role
@@ -43,5 +43,5 @@ async def _side(house: House, row: SwapRow, role: Role) -> tuple[LegView, ChainC
     try:
         chain = house.chain(name)
         return await chain.view(row.watched_leg(role)), await chain.clock(), ""
-    except (Unavailable, Rejected) as error:
+    except SwapdError as error:
         return UNKNOWN_VIEW, None, f"{name}: {error}"

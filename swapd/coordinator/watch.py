@@ -37,8 +37,15 @@ class Watcher:
     _hints: frozenset[Sighting] = frozenset()
 
     async def start(self) -> None:
-        """Connect. Raises Invalid for a node of another network: nothing may go on with that."""
-        await self.house.chain(self.name).start()
+        """Connect, and keep what stored transactions use. Raises Invalid for a node of another network: nothing may go
+        on with that."""
+        chain = self.house.chain(self.name)
+        await chain.start()
+        async with self.house.store.read() as reading:
+            effects = [each for swap_id in await reading.unfinished() for each in await reading.effects(swap_id)]
+            rows = {row.id: row for row in (await reading.open_swaps(self.name)).swaps}
+        here = [e for e in effects if e.swap_id in rows and self._here(rows[e.swap_id], e.effect.role)]
+        await chain.resume([tx for effect in here for tx in effect.live])
         self._started = True
 
     async def look(self) -> bool:

@@ -115,6 +115,12 @@ class _Case:
     def is_(self, role: Role, *states: LegState) -> bool:
         return self.views[role].state in states
 
+    def unspent(self, role: Role) -> bool:
+        """Locked in a block, and not spent in any: a claim or refund that is only pending may still be replaced, and
+        has to be kept up, or raced, until it is in a block."""
+        pending = self.views[role].depth == 0 and self.is_(role, LegState.CLAIMED, LegState.REFUNDED)
+        return pending or self.is_(role, LegState.LOCKED)
+
     def final(self, role: Role, state: LegState) -> bool:
         view = self.views[role]
         return view.state is state and view.depth >= self.swap.leg(role).confirmations
@@ -151,18 +157,20 @@ class _Case:
     def wants_claim(self, role: Role) -> bool:
         """S6: a secret that is out is used, past the timelock too, for as long as the leg is unspent."""
         leg = self.swap.leg(role)
-        if not (self.is_(role, LegState.LOCKED) and leg.claim_by_swapd):
+        if not leg.claim_by_swapd or not self.unspent(role):
             return False
         if leg.own:
-            # our own money for somebody else: help them only when nothing can take back what we got for it
-            return self.swap.secret is SecretHolder.SELF and self.public is not None and self.claim_final(role.other)
+            # our own money for somebody else: help them only when nothing can take back what we got for it, and only
+            # as long as they do not do it themselves
+            helpful = self.swap.secret is SecretHolder.SELF and self.is_(role, LegState.LOCKED)
+            return helpful and self.public is not None and self.claim_final(role.other)
         # our own reveal, once sent, is kept up; the other leg waits until the secret really can be seen (S2)
         return self.revealed if role is Role.PARTICIPANT else self.public is not None
 
     def wants_refund(self, role: Role) -> bool:
         """S5: what is due goes back, unless the swap's value has changed hands for good (S6, never both sides)."""
         return (
-            self.is_(role, LegState.LOCKED)
+            self.unspent(role)
             and self.swap.leg(role).refund_by_swapd
             and self.due(role)
             and not self.claim_final(role.other)
@@ -177,7 +185,8 @@ class _Case:
 
     def wants_lock(self, role: Role) -> bool:
         leg = self.swap.leg(role)
-        if leg.funded_by is not Wallet.HOT or not self.is_(role, LegState.ABSENT):
+        kept_up = self.is_(role, LegState.SEEN) and role in self.memory.lock_sent
+        if leg.funded_by is not Wallet.HOT or not (self.is_(role, LegState.ABSENT) or kept_up):
             return False
         if not self.entry_open or self.memory.called_off or self.revealed or self.blind:
             return False

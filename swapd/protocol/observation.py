@@ -38,7 +38,8 @@ class LegView:
     """One leg as its chain shows it now.
 
     depth: blocks since inclusion of the lock, or of the claim or refund once there is one; 1 is the tip, 0 the mempool.
-    preimage: 32 bytes, with CLAIMED only. lock_ref: how the chain names the lock. lock_txid, spend_txid: transactions.
+    preimage: 32 bytes, whenever something about the leg (a stray's claim too) shows the one that opens it.
+    lock_ref: how the chain names the lock. lock_txid, spend_txid: transactions.
     """
 
     state: LegState

@@ -40,20 +40,35 @@ MEANING = {
     Status.REFUNDED: "everything that was locked went back, finally",
     Status.EXPIRED: "nothing was locked in time",
     Status.CANCELLED: "called off before anything was locked",
-    Status.FAILED: "needs a person: one leg was claimed and the other was not",
+    Status.FAILED: "needs a person: one leg was claimed and the other was not; look who is owed something",
 }
 
 _FORWARD: dict[Status, tuple[Status, ...]] = {
-    Status.PROPOSED: (Status.ACCEPTED, Status.EXPIRED, Status.CANCELLED),
-    Status.ACCEPTED: (Status.INITIATOR_LOCKED, Status.EXPIRED, Status.CANCELLED, Status.PROPOSED, Status.REFUNDING),
-    Status.INITIATOR_LOCKED: (Status.PARTICIPANT_LOCKED, Status.REFUNDING),
+    Status.PROPOSED: (
+        Status.ACCEPTED,
+        Status.INITIATOR_LOCKED,
+        Status.PARTICIPANT_LOCKED,
+        Status.REDEEMING,
+        Status.EXPIRED,
+        Status.CANCELLED,
+    ),
+    Status.ACCEPTED: (
+        Status.INITIATOR_LOCKED,
+        Status.PARTICIPANT_LOCKED,
+        Status.REDEEMING,
+        Status.REFUNDING,
+        Status.EXPIRED,
+        Status.CANCELLED,
+        Status.PROPOSED,
+    ),
+    Status.INITIATOR_LOCKED: (Status.PARTICIPANT_LOCKED, Status.REDEEMING, Status.REFUNDING),
     Status.PARTICIPANT_LOCKED: (Status.REDEEMING, Status.REFUNDING),
-    Status.REDEEMING: (Status.COMPLETED, Status.FAILED),
+    Status.REDEEMING: (Status.COMPLETED, Status.REFUNDED, Status.FAILED),
     Status.REFUNDING: (Status.REFUNDED, Status.PARTICIPANT_LOCKED, Status.REDEEMING),
-    Status.EXPIRED: (Status.REFUNDING,),
-    Status.CANCELLED: (Status.REFUNDING,),
+    Status.EXPIRED: (Status.REFUNDING, Status.REDEEMING),
+    Status.CANCELLED: (Status.REFUNDING, Status.REDEEMING),
+    Status.REFUNDED: (Status.REFUNDING,),
     Status.COMPLETED: (),
-    Status.REFUNDED: (),
     Status.FAILED: (),
 }
 """What time and the other party can do, with the chains growing. A reorg, or a look after being away, may skip steps or

@@ -91,14 +91,16 @@ def slots_quantile(blocks: int, missed_share: float, probability: float) -> int:
     >>> slots_quantile(64, 0.0, 0.999)
     64
     """
-    slots, held = blocks, (1 - missed_share) ** blocks
-    total = held
-    while total < probability:
-        # negative binomial: the block number `blocks` falls exactly into slot number `slots`
-        held *= missed_share * slots / (slots - blocks + 1)
+    if missed_share == 0:
+        return blocks
+    slots, total = blocks, 0.0
+    while True:
+        # negative binomial: block number `blocks` falls exactly into slot number `slots`; in logs, against underflow
+        ways = math.lgamma(slots) - math.lgamma(blocks) - math.lgamma(slots - blocks + 1)
+        total += math.exp(ways + blocks * math.log1p(-missed_share) + (slots - blocks) * math.log(missed_share))
+        if total >= probability:
+            return slots
         slots += 1
-        total += held
-    return slots
 
 
 @dataclass(frozen=True)

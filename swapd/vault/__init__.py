@@ -2,7 +2,7 @@
 
     seed = keyfile.new_seed()                        # once, by `swapd init`
     keyfile.create(path, seed, passphrase)
-    with Vault.open(path, passphrase, Network.MAINNET) as vault:
+    with Vault.unlock(path, passphrase, Network.MAINNET) as vault:
         vault.hashlock(7)
 
 Everything here is synchronous. Opening a key file takes a good quarter of a second on purpose: call it in a thread.

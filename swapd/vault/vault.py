@@ -32,7 +32,7 @@ class Vault(Unshowable):
         self._ethereum_address = ethereum_signing.address(self._ethereum_key())
 
     @classmethod
-    def open(cls, path: Path, passphrase: Secret, network: Network) -> Self:
+    def unlock(cls, path: Path, passphrase: Secret, network: Network) -> Self:
         """Open the key file at `path`; the errors are those of `keyfile.unseal`. Slow: call it in a thread."""
         return cls(keyfile.unseal(path, passphrase, devnet=network is Network.DEVNET), network)
 
@@ -75,7 +75,7 @@ class Vault(Unshowable):
         """Encrypt and authenticate what the database must keep but not show (rule S9)."""
         return sealing.seal(self._store_key, content)
 
-    def open_sealed(self, sealed: bytes) -> bytes:
+    def open(self, sealed: bytes) -> bytes:
         """The reverse of `seal`. Rejected if it was altered or sealed under another seed or network."""
         return sealing.unseal(self._store_key, sealed)
 

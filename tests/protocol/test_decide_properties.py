@@ -96,7 +96,7 @@ def check_every_act(world: World) -> None:
         first_final = first.state is LegState.LOCKED and first.depth >= swap.initiator.confirmations
         if effect.kind is EffectKind.LOCK:
             assert latest <= leg.lock_by, "S3"
-            assert view.state is LegState.ABSENT, "S4"
+            assert view.state is LegState.ABSENT or (view.state is LegState.SEEN and effect.role in locks), "S4"
             assert effect.role is Role.INITIATOR or first_final, "S1"
             locks.add(effect.role)
         if effect.reveals:

@@ -74,7 +74,7 @@ def test_production_scrypt_is_the_default_and_opens_everywhere(path: Path) -> No
     keyfile.create(path, Secret(SEED), Secret(PASSPHRASE))
     fields = json.loads(path.read_bytes())
     assert (fields["n"], fields["r"], fields["p"]) == (2**17, 8, 1)
-    with Vault.open(path, Secret(PASSPHRASE), Network.MAINNET) as vault:
+    with Vault.unlock(path, Secret(PASSPHRASE), Network.MAINNET) as vault:
         assert vault.fingerprint == fields["fingerprint"]
 
 
@@ -351,10 +351,10 @@ def test_absurd_scrypt_parameters_are_refused_before_they_cost_anything(path: Pa
 @pytest.mark.parametrize("network", [Network.MAINNET, Network.TESTNET])
 def test_a_file_with_the_cheap_scrypt_opens_on_devnet_only(path: Path, network: Network) -> None:
     create(path)
-    with Vault.open(path, Secret(PASSPHRASE), Network.DEVNET) as vault:
+    with Vault.unlock(path, Secret(PASSPHRASE), Network.DEVNET) as vault:
         assert vault.network is Network.DEVNET
     with pytest.raises(UnfitScrypt, match="too weak"):
-        Vault.open(path, Secret(PASSPHRASE), network)
+        Vault.unlock(path, Secret(PASSPHRASE), network)
 
 
 def test_every_error_is_one_of_ours_and_each_kind_has_its_own_class() -> None:

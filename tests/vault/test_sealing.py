@@ -20,7 +20,7 @@ def vault(seed: bytes = SEED, network: Network = Network.DEVNET) -> Vault:
 @given(st.binary(max_size=2000))
 def test_what_is_sealed_opens_and_does_not_show(content: bytes) -> None:
     sealed = vault().seal(content)
-    assert vault().open_sealed(sealed) == content
+    assert vault().open(sealed) == content
     assert len(content) < 4 or content not in sealed
 
 
@@ -39,19 +39,19 @@ def test_any_altered_byte_is_noticed(data: st.DataObject) -> None:
     sealed = bytearray(vault().seal(b"terms of a swap"))
     sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(Rejected):
-        vault().open_sealed(bytes(sealed))
+        vault().open(bytes(sealed))
 
 
 @pytest.mark.parametrize("other", [vault(bytes(32)), vault(network=Network.MAINNET)])
 def test_another_seed_or_network_opens_nothing(other: Vault) -> None:
     with pytest.raises(Rejected, match="another seed or network"):
-        other.open_sealed(vault().seal(b"x"))
+        other.open(vault().seal(b"x"))
 
 
 @pytest.mark.parametrize("sealed", [b"", b"short"])
 def test_what_is_too_short_is_refused(sealed: bytes) -> None:
     with pytest.raises(Rejected, match="too short"):
-        vault().open_sealed(sealed)
+        vault().open(sealed)
 
 
 def test_s9_a_closed_vault_seals_nothing() -> None:

@@ -66,7 +66,9 @@ class BitcoinChain:
     async def start(self) -> None:
         await health.check_network(self.rpc, self._settings)
         await health.open_wallet(self.rpc, self._settings)
-        await self._funding.release_all()
+
+    async def resume(self, signed: Sequence[SignedTx]) -> None:
+        await self._funding.keep_only({outpoint for tx in signed for outpoint in tx.spends})
 
     async def close(self) -> None:
         await self.rpc.close()
@@ -107,6 +109,9 @@ class BitcoinChain:
         coins = await self._look.coins(leg)
         tx = await self._spending.draft(effect, leg, coins, preimage, sent, market, now)
         return Ready(tx) if tx else None
+
+    def prepares(self, tx: SignedTx) -> bool:
+        return False
 
     async def void(self, sent: Sequence[SignedTx]) -> Ready | None:
         """The coins of a lock that was never sent are free again; nothing has to be sent for that."""

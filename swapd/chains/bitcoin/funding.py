@@ -1,14 +1,13 @@
 """A lock, paid by the node's wallet: a PSBT (BIP 174) that is checked before it is believed.
 
-The wallet must be swapd's alone. Coins chosen for a lock are locked in the node's memory until they are spent. What a
-crash leaves locked is set free at the next start, when the coordinator sends every stored transaction again before it
-makes a new one, so that stored locks have their coins by then.
+The wallet must be swapd's alone. Coins chosen for a lock are locked in the node's memory until they are spent. When a
+daemon starts, the coins of stored transactions are locked again, and what a crash left locked beside them is set free.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from swapd.chains.base import SignedTx, WatchedLeg
@@ -60,8 +59,17 @@ class Funding:
         if entries:
             await self._rpc.wallet("lockunspent", True, entries)
 
-    async def release_all(self) -> None:
+    async def keep_only(self, outpoints: Collection[str]) -> None:
+        """Of the wallet's coins, reserve exactly these ("txid:vout") as far as they are unspent."""
         await self._rpc.wallet("lockunspent", True)
+        coins = await self._rpc.wallet("listunspent", 0)
+        kept = [
+            {"txid": coin["txid"], "vout": coin["vout"]}
+            for coin in coins
+            if f"{coin['txid']}:{coin['vout']}" in outpoints
+        ]
+        if kept:
+            await self._rpc.wallet("lockunspent", False, kept)
 
     async def _select(self, address: str, amount: int, rate: int) -> Any:
         options = {

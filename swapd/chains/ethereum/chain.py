@@ -26,7 +26,7 @@ from swapd.chains.ethereum.htlc import Htlc, HtlcTerms, artifact
 from swapd.chains.ethereum.node import Node
 from swapd.chains.ethereum.rpc import Rpc
 from swapd.chains.ethereum.settings import EthereumSettings
-from swapd.chains.ethereum.transactions import EthereumDraft, Signer
+from swapd.chains.ethereum.transactions import EthereumDraft, Signer, attempt_of
 from swapd.chains.ethereum.view import Viewer
 from swapd.chains.ethereum.watch import Watcher
 from swapd.errors import Invalid
@@ -115,6 +115,10 @@ class EthereumChain:
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> EthereumDraft | None:
         return await self._actor.draft(effect, leg.leg.terms, preimage, sent, now)
+
+    def prepares(self, tx: SignedTx) -> bool:
+        """An approval is a call to a token."""
+        return attempt_of(tx).call.to in {asset.token for asset in self.assets.values() if asset.token}
 
     async def void(self, sent: Sequence[SignedTx]) -> EthereumDraft | None:
         return await self._actor.void(sent)

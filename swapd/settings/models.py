@@ -1,0 +1,69 @@
+"""The sections that do not belong to a chain. Meanings and reasons of all keys stand in `config/default.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from swapd.chains.settings import ChainSettings, Section
+from swapd.vault import Network
+
+Pause = Annotated[float, Field(gt=0, le=3_600)]
+"""Seconds between two looks, or a bound on a wait."""
+
+
+class DaemonSettings(Section):
+    network: Network
+    data_dir: Path
+    worker: Annotated[str, Field(max_length=64)]
+    log_level: Literal["debug", "info", "warning", "error"]
+    log_format: Literal["text", "json"]
+    tick_seconds: Pause
+    sweep_seconds: Pause
+    lease_seconds: Annotated[int, Field(ge=1, le=3_600)]
+    stop_seconds: Pause
+    trusted_hosts: tuple[str, ...]
+
+
+class DatabaseSettings(Section):
+    url: Annotated[str, Field(pattern=r"^(sqlite:////|postgresql://)", repr=False)]  # it may hold a password
+
+
+class VaultSettings(Section):
+    key_file: Path
+    passphrase_file: Path | None
+    scrypt: Literal["strong", "light"]
+
+
+class EntrySettings(Section):
+    halted: bool
+    open_swaps_max: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "daemon": DaemonSettings,
+    "database": DatabaseSettings,
+    "vault": VaultSettings,
+    "entry": EntrySettings,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that was decided. All paths are absolute.
+
+    chains: by the name of their table; each is an instance of the model that its chain registered.
+    """
+
+    daemon: DaemonSettings
+    database: DatabaseSettings = field(repr=False)
+    vault: VaultSettings
+    entry: EntrySettings
+    chains: Mapping[str, ChainSettings] = field(repr=False)
+
+    def enabled_chains(self) -> dict[str, ChainSettings]:
+        return {name: chain for name, chain in self.chains.items() if chain.enabled}
