@@ -134,7 +134,7 @@ HAPPENS = [
     # a lock later than its own timelock, with the claim waiting for it: the refund is due at once, and may win
     (
         HOUSE_PARTICIPATES,
-        [(30, "claim", "swapd"), (30, "claim", "swapd"), (30, "lock", "swapd")],
+        [(30, "refund", "other"), (30, "claim", "other"), (30, "lock", "other")],
         "proposed accepted expired redeeming refunded",
     ),
 ]
