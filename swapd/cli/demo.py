@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.live import Live
 from rich.table import Table
@@ -51,6 +52,10 @@ class Scenario:
     ends: Status
 
     @property
+    def completes(self) -> bool:
+        return self.ends is Status.COMPLETED
+
+    @property
     def title(self) -> str:
         return f"{self.give.symbol} → {self.get.symbol}, {self.ends.value}"
 
@@ -76,7 +81,7 @@ async def demo(folder: Path) -> tuple[bool, list[str], AsyncExitStack]:
         devnet = await stack.enter_async_context(Devnet(folder / "nodes"))
         house, other = parties = [Party(name, folder, devnet.state) for name in ("house", "counterparty")]
         await asyncio.gather(*(party.init() for party in parties))
-        accounts = await _fund(devnet, parties)
+        accounts = [await _fund(devnet, party) for party in parties]
         contract = (await house.ask("contract", "deploy"))["contract"]
         for party in parties:
             party.overrides["SWAPD__CHAINS__ETHEREUM__CONTRACT"] = contract
@@ -84,7 +89,9 @@ async def demo(folder: Path) -> tuple[bool, list[str], AsyncExitStack]:
         console.print("starting two swapd daemons …")
         await asyncio.gather(*(party.start() for party in parties))
         before = await count(devnet.bitcoind, devnet.anvil, accounts, contract)
-        played = await _agree(house, other, folder)
+        # those that end at their timelock take longest, so they come first
+        played = await asyncio.gather(*(_propose(house, s, devnet, accounts[1]) for s in SCENARIOS if not s.completes))
+        played += await asyncio.gather(*(_agree(house, other, s, folder) for s in SCENARIOS if s.completes))
         ours = await stack.enter_async_context(house.store())
         theirs = await stack.enter_async_context(other.store())
         rows = await _watch(parties, ours, theirs, played)
@@ -96,34 +103,46 @@ async def demo(folder: Path) -> tuple[bool, list[str], AsyncExitStack]:
         return good, [party.command_line() for party in parties], stack.pop_all()
 
 
-async def _fund(devnet: Devnet, parties: Sequence[Party]) -> list[Account]:
-    accounts = []
-    for party in parties:
-        await devnet.bitcoind.create_wallet(party.name)
-        found = await party.ask("wallet", "addresses")
-        await devnet.bitcoind.fund(found["bitcoin"]["BTC"], START_SATOSHI)
-        await devnet.anvil.set_balance(found["ethereum"]["ETH"], START_WEI)
-        accounts.append(Account(party.name, party.name, found["ethereum"]["ETH"]))
-    return accounts
+async def _fund(devnet: Devnet, party: Party) -> Account:
+    await devnet.bitcoind.create_wallet(party.name)
+    address = await devnet.bitcoind.rpc("getnewaddress", "", "bech32", wallet=party.name)
+    await devnet.bitcoind.fund(address, START_SATOSHI)
+    account = Account(party.name, party.name, party.ethereum_address())
+    await devnet.anvil.set_balance(account.address, START_WEI)
+    return account
 
 
-async def _agree(house: Party, other: Party, folder: Path) -> list[Played]:
-    """The counterparty reserves keys, the house makes terms with them, the counterparty checks and accepts, or not."""
-    keys = [await other.ask("swap", "keys", "--receive-on", s.give.chain, "--send-on", s.get.chain) for s in SCENARIOS]
-    played = []
-    for number, (scenario, key) in enumerate(zip(SCENARIOS, keys, strict=True)):
-        offer = folder / f"offer-{number}.json"
-        created = await house.ask(
-            *("swap", "create", "--give", scenario.give.symbol, "--give-amount", str(scenario.give_amount)),
-            *("--get", scenario.get.symbol, "--get-amount", str(scenario.get_amount)),
-            *("--participant-refund-to", key["refund_to"], "--participant-receive-at", key["receive_at"]),
-            *("--participant-claims-itself", "--offer", str(offer)),
-        )
-        if scenario.ends is Status.COMPLETED:
-            await other.ask("swap", "accept", str(offer), "--index", str(key["index"]))
-        console.print(f"swap {created['id']}: {scenario.title}", highlight=False)
-        played.append(Played(scenario, created["id"]))
-    return played
+async def _propose(house: Party, scenario: Scenario, devnet: Devnet, stranger: Account) -> Played:
+    """A swap with somebody who gave two addresses of theirs, and is never heard of again."""
+    addresses = {
+        "bitcoin": await devnet.bitcoind.rpc("getnewaddress", "", "bech32", wallet=stranger.wallet),
+        "ethereum": stranger.address,
+    }
+    created = await _create(house, scenario, addresses[scenario.get.chain], addresses[scenario.give.chain])
+    return _played(scenario, created["id"])
+
+
+async def _agree(house: Party, other: Party, scenario: Scenario, folder: Path) -> Played:
+    """The counterparty reserves keys, the house makes terms with them, the counterparty checks and accepts."""
+    keys = await other.ask("swap", "keys", "--receive-on", scenario.give.chain, "--send-on", scenario.get.chain)
+    offer = folder / f"offer-{keys['index']}.json"
+    words = ("--participant-claims-itself", "--offer", str(offer))
+    created = await _create(house, scenario, keys["refund_to"], keys["receive_at"], *words)
+    await other.ask("swap", "accept", str(offer), "--index", str(keys["index"]))
+    return _played(scenario, created["id"])
+
+
+async def _create(house: Party, scenario: Scenario, refund_to: str, receive_at: str, *words: str) -> Any:
+    return await house.ask(
+        *("swap", "create", "--give", scenario.give.symbol, "--give-amount", str(scenario.give_amount)),
+        *("--get", scenario.get.symbol, "--get-amount", str(scenario.get_amount)),
+        *("--participant-refund-to", refund_to, "--participant-receive-at", receive_at, *words),
+    )
+
+
+def _played(scenario: Scenario, swap_id: str) -> Played:
+    console.print(f"swap {swap_id}: {scenario.title}", highlight=False)
+    return Played(scenario, swap_id)
 
 
 async def _watch(parties: Sequence[Party], ours: Store, theirs: Store, played: list[Played]) -> dict[str, SwapRow]:
@@ -163,7 +182,8 @@ def _report(
     effects: dict[str, list[EffectRow]],
 ) -> bool:
     """The tables at the end. True if every swap ended as it should and nothing is missing on any chain."""
-    table = Table("swap", "expected", "status", "who", "what", "transaction", "fee", title="swaps")
+    table = Table("swap", "expected", "status", "who", "what", "fee", title="swaps")
+    lines = []
     for each in played:
         table.add_section()
         row = rows[each.swap_id]
@@ -177,9 +197,11 @@ def _report(
                         cost = amount(spent.transactions.get(attempt.tx.txid, 0), coin)
                         value = row.terms.leg(effect.effect.role).terms.amount
                         what = f"{effect.effect.kind.value} {amount(value, asset)}"
-                        table.add_row(*first, name, what, attempt.tx.txid, cost)
+                        table.add_row(*first, name, what, cost)
                         first = ["", "", ""]
+                        lines.append(f"{each.swap_id} {name} {what}: {attempt.tx.txid}")
     console.print(table)
+    console.print("\n".join(["", "transactions", *lines, ""]), highlight=False, soft_wrap=True)
     good = all(rows[each.swap_id].status is each.scenario.ends for each in played)
     return _report_money(played, before, after, spent) and good
 
@@ -209,7 +231,7 @@ def _report_money(played: list[Played], before: Count, after: Count, spent: Fees
 
 def _expected(played: list[Played], coin: Asset) -> int:
     """What the swaps that complete bring the house, fees aside."""
-    done = [each.scenario for each in played if each.scenario.ends is Status.COMPLETED]
+    done = [each.scenario for each in played if each.scenario.completes]
     return sum(s.get_amount for s in done if s.get == coin) - sum(s.give_amount for s in done if s.give == coin)
 
 

@@ -87,8 +87,8 @@ async def create(house: House, request: Request, actor: str) -> SwapTerms:
         try:
             await _store(house, terms, actor)
         except Invalid as error:
-            if error.field == "index":
-                continue
+            if error.field in ("index", "hashlock"):
+                continue  # somebody else was given this index meanwhile, and with it comes its hashlock
             raise
         return terms
     raise Rejected(f"other swaps were created at the same moment, {TRIES} times in a row; try again")

@@ -155,7 +155,9 @@ class Executor:
             mined = attempt.fate is not None and attempt.fate.state is TxState.MINED
             if mined and _at_rest(attempt, confirmations) and not chain.prepares(attempt.tx):
                 return EffectState.VOID if attempt.voiding else EffectState.DONE
-        return stored.state
+        beaten = all(map(_settled, stored.attempts)) and any(_at_rest(a, confirmations) for a in stored.attempts)
+        # somebody else's transaction did it first, and ours can not be mined any more
+        return EffectState.VOID if beaten and not stored.wanted else stored.state
 
     async def _effects(self, job: Job) -> tuple[EffectRow, ...]:
         async with self.house.store.read() as reading:

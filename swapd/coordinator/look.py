@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from swapd.chains.base import ChainClock
@@ -27,9 +28,10 @@ class Look:
         return decide(row.terms, initiator, participant, row.memory, self.clocks, entry_open)
 
 
-async def look(house: House, row: SwapRow) -> Look:
-    """Never raises for a chain in trouble: the other one's exits go on (rule S8)."""
-    sides = await asyncio.gather(*(_side(house, row, role) for role in Role))
+async def look(house: House, row: SwapRow, unread: Collection[str] = ()) -> Look:
+    """Never raises for a chain in trouble: the other one's exits go on (rule S8). unread: chains on which this swap was
+    not looked for yet, so that not to see anything there would say nothing."""
+    sides = await asyncio.gather(*(_side(house, row, role, unread) for role in Role))
     clocks = {role: clock.time if clock else None for role, (_, clock, _) in zip(Role, sides, strict=True)}
     return Look(
         views={role: view for role, (view, _, _) in zip(Role, sides, strict=True)},
@@ -38,8 +40,12 @@ async def look(house: House, row: SwapRow) -> Look:
     )
 
 
-async def _side(house: House, row: SwapRow, role: Role) -> tuple[LegView, ChainClock | None, str]:
+async def _side(
+    house: House, row: SwapRow, role: Role, unread: Collection[str]
+) -> tuple[LegView, ChainClock | None, str]:
     name = row.terms.leg(role).terms.chain
+    if name in unread:
+        return UNKNOWN_VIEW, None, f"{name}: its blocks since the swap was made are not read yet"
     try:
         chain = house.chain(name)
         return await chain.view(row.watched_leg(role)), await chain.clock(), ""

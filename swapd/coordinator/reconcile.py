@@ -33,10 +33,11 @@ class Reconciler:
     executor: Executor
 
     async def reconcile(self, lease: Lease) -> None:
+        unread = await self._unread(lease.swap_id)
         async with self.house.store.read() as reading:
             row = await reading.swap(lease.swap_id)
         entry_open = self.gate.open_for(row)
-        seen = await look(self.house, row)
+        seen = await look(self.house, row, unread)
         decision = seen.decide(row, entry_open)
         status = decision.status or row.status
         note = next_step(row.terms, seen.views, status, decision)
@@ -59,6 +60,16 @@ class Reconciler:
         if troubled or seen.trouble or waits:
             async with self.house.store.write() as writing:
                 await writing.wake_by(row.id, self.house.clock() + RETRY_SECONDS)
+
+    async def _unread(self, swap_id: str) -> list[str]:
+        """Chains on which the swap's past is not known. A swap that is new to this process is looked for at once."""
+        async with self.house.store.read() as reading:
+            terms = (await reading.swap(swap_id)).terms
+        watchers = [self.gate.watchers[n] for leg in terms.legs if (n := leg.terms.chain) in self.gate.watchers]
+        for watcher in watchers:
+            if not watcher.knows(swap_id):
+                await watcher.look()
+        return [watcher.name for watcher in watchers if not watcher.knows(swap_id)]
 
     def _worth_watching(self, row: SwapRow, status: Status) -> bool:
         return not status.ended or self.house.clock() < row.terms.initiator.terms.timelock + WATCH_AFTER

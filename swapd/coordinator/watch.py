@@ -5,6 +5,7 @@ Nothing is decided here. A sighting only says where to look, and a missed one is
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,8 +34,13 @@ class Watcher:
     name: str
     trouble: str = "not looked at yet"
     _started: bool = False
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _met: set[str] = field(default_factory=set)
     _hints: frozenset[Sighting] = frozenset()
+
+    def knows(self, swap_id: str) -> bool:
+        """Whether everything that happened here to this swap has been looked for."""
+        return swap_id in self._met
 
     async def start(self) -> None:
         """Connect, and keep what stored transactions use. Raises Invalid for a node of another network: nothing may go
@@ -49,11 +55,12 @@ class Watcher:
         self._started = True
 
     async def look(self) -> bool:
-        """One look. True if some swap has to be reconciled now."""
+        """One look, and no two at once. True if some swap has to be reconciled now."""
         try:
-            if not self._started:
-                await self.start()
-            woken = await self._look()
+            async with self._one_at_a_time:
+                if not self._started:
+                    await self.start()
+                woken = await self._look()
         except (Unavailable, Rejected, Invalid) as error:
             if not self.trouble:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
@@ -75,9 +82,9 @@ class Watcher:
         early = await chain.rescan(strangers) if strangers else []
         scan = await chain.scan(cursor, legs)
         hints = frozenset(await chain.mempool(_with(legs, (*early, *scan.sightings))))
-        self._met = set(rows)
         moved = cursor is None or scan.cursor.hash != cursor.hash
         if not (early or moved or hints - self._hints):
+            self._met = set(rows)
             return False
         woken = {sighting.swap_id for sighting in (*early, *scan.sightings, *(hints - self._hints))}
         if scan.fork is not None:
@@ -90,6 +97,7 @@ class Watcher:
             await writing.add_sightings(self.name, [*early, *(hints - self._hints)])
             await writing.touch(woken)
         self._hints = hints
+        self._met = set(rows)
         return bool(woken)
 
     async def _unsettled(self, rows: dict[str, SwapRow]) -> set[str]:

@@ -61,6 +61,10 @@ class Party:
             passphrase.write_text(PASSPHRASE)
         await self._run("init")
 
+    def ethereum_address(self) -> str:
+        with self._vault() as vault:
+            return vault.ethereum_address
+
     async def ask(self, *words: str) -> Any:
         """A command with --json, and its answer."""
         return json.loads(await self._run(*words, "--json"))
@@ -91,14 +95,17 @@ class Party:
     @asynccontextmanager
     async def store(self) -> AsyncIterator[Store]:
         """The party's database, opened beside its daemon, to look."""
-        settings = self.settings
-        passphrase = read_passphrase(settings.vault.passphrase_file)
-        with Vault.unlock(settings.vault.key_file, passphrase, settings.daemon.network) as vault:
-            store = await Store.open(settings.database.url, vault)
+        with self._vault() as vault:
+            store = await Store.open(self.settings.database.url, vault)
             try:
                 yield store
             finally:
                 await store.close()
+
+    def _vault(self) -> Vault:
+        settings = self.settings
+        passphrase = read_passphrase(settings.vault.passphrase_file)
+        return Vault.unlock(settings.vault.key_file, passphrase, settings.daemon.network)
 
     async def _run(self, *words: str) -> str:
         child = await asyncio.create_subprocess_exec(

@@ -211,7 +211,7 @@ def check_times(terms: SwapTerms, initiator: TimingProfile, participant: TimingP
         if value < least:
             raise Invalid(field, value, f"at least {least} ({why})")
 
-    later("initiator.fund_by", first.terms.fund_by, now, "the initiator leg must still be fundable")
+    later("participant.fund_by", second.lock_by, now, "the participant leg must still be fundable")
     later(
         "participant.fund_by",
         second.terms.fund_by,
