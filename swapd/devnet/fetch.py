@@ -1,7 +1,7 @@
 """Find the programs that devnet runs, or fetch them.
 
-For each tool the order is: named by the caller, named in the environment, on PATH, in the cache, fetched into it.
-Nothing is downloaded when one of the first four is there.
+For each tool the order is: named by the caller, in the environment, or in the configuration; on PATH; in the cache;
+fetched into it. Nothing is downloaded unless all but the last fail.
 
     python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres npm
 """
@@ -22,6 +22,7 @@ from swapd.devnet import debian
 from swapd.devnet.cache import installed
 from swapd.devnet.npm_packages import anvil_binary, node_modules
 from swapd.errors import Invalid, SwapdError, Unavailable
+from swapd.settings import DEFAULTS, load
 
 _KNOTS_SUITE = "sid"  # Debian releases carry no Bitcoin node; testing and sid do
 _POSTGRES_SUITE = "bookworm"
@@ -73,13 +74,23 @@ def postgres(explicit: str | Path | None = None, *, system: bool = True) -> Post
 
 
 def _named(explicit: str | Path | None, variable: str) -> str | None:
-    """The program that the caller or the environment names, if one does."""
-    value = explicit or os.environ.get(variable)
+    """The program that the caller, the environment or the configuration names, if one does."""
+    value = explicit or os.environ.get(variable) or _configured(variable)
     if not value:
         return None
     if (found := shutil.which(value)) is None:
         raise Invalid("binary" if explicit else variable, str(value), "a program that can be run")
     return found
+
+
+def _configured(variable: str) -> Path | None:
+    """What `[devnet]` in `config/devnet.toml` says about the tool that this variable is for."""
+    settings = load(DEFAULTS.with_name("devnet.toml"), os.environ).devnet
+    return {
+        "SWAPD_BITCOIND": settings.bitcoind,
+        "SWAPD_ANVIL": settings.anvil,
+        "SWAPD_POSTGRES_BIN": settings.postgres,
+    }[variable]
 
 
 # --- Bitcoin Knots, the Bitcoin Core fork that Debian carries ------------------------------------------------------
@@ -105,7 +116,7 @@ def _knots(folder: Path) -> Tool:
 
 
 def _named_postgres(explicit: str | Path | None) -> Path | None:
-    value = explicit or os.environ.get("SWAPD_POSTGRES_BIN")
+    value = explicit or os.environ.get("SWAPD_POSTGRES_BIN") or _configured("SWAPD_POSTGRES_BIN")
     if not value:
         return None
     if not _is_postgres(Path(value)):

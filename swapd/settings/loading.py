@@ -18,7 +18,14 @@ from swapd.chains.settings import Section
 from swapd.errors import Invalid
 from swapd.settings.contradictions import check
 from swapd.settings.keys import Key, Leaf, dotted, find
-from swapd.settings.models import DaemonSettings, DatabaseSettings, EntrySettings, Settings, VaultSettings
+from swapd.settings.models import (
+    DaemonSettings,
+    DatabaseSettings,
+    DevnetSettings,
+    EntrySettings,
+    Settings,
+    VaultSettings,
+)
 from swapd.settings.sources import Given, GivenKeys, Words, read_environment, read_file
 
 DEFAULTS = Path(swapd.__file__).resolve().parents[1] / "config" / "default.toml"
@@ -100,6 +107,7 @@ def _settings(given: GivenKeys) -> Settings:
         database=_section(DatabaseSettings, ("database",), given),
         vault=_section(VaultSettings, ("vault",), given),
         entry=_section(EntrySettings, ("entry",), given),
+        devnet=_section(DevnetSettings, ("devnet",), given),
         chains=MappingProxyType(chains),
     )
     try:

@@ -44,11 +44,18 @@ class EntrySettings(Section):
     open_swaps_max: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+class DevnetSettings(Section):
+    bitcoind: Path | None
+    anvil: Path | None
+    postgres: Path | None
+
+
 SECTIONS: Mapping[str, type[Section]] = {
     "daemon": DaemonSettings,
     "database": DatabaseSettings,
     "vault": VaultSettings,
     "entry": EntrySettings,
+    "devnet": DevnetSettings,
 }
 
 
@@ -63,6 +70,7 @@ class Settings:
     database: DatabaseSettings = field(repr=False)
     vault: VaultSettings
     entry: EntrySettings
+    devnet: DevnetSettings
     chains: Mapping[str, ChainSettings] = field(repr=False)
 
     def enabled_chains(self) -> dict[str, ChainSettings]:
