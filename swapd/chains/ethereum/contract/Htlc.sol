@@ -167,7 +167,8 @@ contract Htlc {
             address token = claims[i].token;
             address receiver = _receiver(claims[i].receiverAndTimes);
             uint256 sum = claims[i].amount;
-            while (++i < claims.length && claims[i].token == token && _receiver(claims[i].receiverAndTimes) == receiver) {
+            while (++i < claims.length) {
+                if (claims[i].token != token || _receiver(claims[i].receiverAndTimes) != receiver) break;
                 sum += claims[i].amount;
             }
             _pay(token, receiver, sum);
