@@ -15,7 +15,11 @@ from swapd.protocol.terms import Asset, Leg, LegTerms, Role, SecretHolder, SwapT
 from swapd.protocol.timelock import LegTiming, Plan, check_times, plan
 
 EPOCH = 1_767_225_600
-"""2026-01-01, from which swap indexes count the minutes."""
+"""2026-01-01, from which swap indexes follow the clock."""
+
+INDEX_SECONDS = 10
+"""Seconds for each index. More swaps than that, for as long as a backup is old, would let a restored database hand out
+an index again; fewer indexes a year make a search through all of them (rule S14) shorter."""
 
 CLOCKS_DIFFER = 60
 """Seconds by which the clock of somebody who made an offer may be ahead of ours."""
@@ -123,9 +127,9 @@ async def accept(house: House, offer: SwapTerms, index: int, actor: str) -> Swap
 
 
 def index_floor(now: int) -> int:
-    """Indexes follow the minutes of the clock wherever that is further than counting: a database that was lost or
-    restored to an older state never hands out an index, and so a hashlock, a second time (rule S13)."""
-    return max(0, (now - EPOCH) // 60)
+    """Indexes follow the clock wherever that is further than counting: a database that was lost or restored to an older
+    state does not hand out an index, and so a hashlock, a second time (rule S13)."""
+    return max(0, (now - EPOCH) // INDEX_SECONDS)
 
 
 def _price(house: House, role: Role, symbol: str, amount: int, funder: Side, claimer: Side) -> _Priced:

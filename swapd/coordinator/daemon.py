@@ -137,6 +137,10 @@ class Daemon:
     async def _look(self, name: str) -> None:
         try:
             woken = await self.watchers[name].look()
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+            return  # the scheduler ends what it woke when it is shut down
         except SwapdError as error:
             log.error("look.failed", chain=name, error=str(error))
             return

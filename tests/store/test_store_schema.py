@@ -67,7 +67,7 @@ async def test_an_older_schema_is_refused_and_its_upgrade_named(
     url: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda _: "0099")
-    await refused(url, "has schema 0001, this swapd needs 0099; `swapd db upgrade`")
+    await refused(url, "has schema 0001, this swapd needs 0099; `swapd init`")
 
 
 async def test_a_newer_schema_is_refused_and_not_upgraded(url: str, store: Store, raw_sql: RawSql) -> None:
