@@ -7,7 +7,8 @@ import click
 from swapd.chains.ethereum.deploy import deploy as deploy_contract
 from swapd.chains.ethereum.settings import EthereumSettings
 from swapd.cli.context import Context, command, open_vault
-from swapd.cli.show import console, json_option, print_json
+from swapd.cli.options import json_option
+from swapd.cli.show import print_json, say
 from swapd.errors import Invalid
 
 
@@ -32,7 +33,5 @@ async def deploy(context: Context, chain: str, within: float, as_json: bool) -> 
     if as_json:
         print_json({"contract": made.contract, "from_block": made.from_block, "txid": made.txid})
         return
-    console.print(f"deployed in {made.txid}; now write into your configuration:", highlight=False)
-    console.print(
-        f'\n\\[chains.{chain}]\ncontract = "{made.contract}"\nfrom_block = {made.from_block}', highlight=False
-    )
+    say(f"deployed in {made.txid}; now write into your configuration:")
+    say(f'\n[chains.{chain}]\ncontract = "{made.contract}"\nfrom_block = {made.from_block}')

@@ -9,7 +9,8 @@ from typing import ParamSpec
 
 import click
 
-from swapd.cli.show import console, json_option, print_json
+from swapd.cli.options import json_option
+from swapd.cli.show import print_json, say
 from swapd.devnet import supervisor
 from swapd.devnet.state import DevnetState
 from swapd.errors import SwapdError
@@ -44,19 +45,26 @@ def devnet() -> None:
 @devnet.command()
 @folder_option
 @click.option("--detach", is_flag=True, help="Return when the nodes are ready, and leave them running.")
-@click.option("--block-seconds", type=float, default=1.0, show_default=True)
+@click.option("--block-seconds", type=click.FloatRange(0.1, 600), default=1.0, show_default=True)
+@json_option
 @_plain_errors
-def up(folder: Path, detach: bool, block_seconds: float) -> None:
-    """Start the nodes; Ctrl-C or `swapd devnet down` ends them."""
-    supervisor.up(folder, detach=detach, block_seconds=block_seconds, announce=_announce)
+def up(folder: Path, detach: bool, block_seconds: float, as_json: bool) -> None:
+    """Start the nodes; Ctrl-C or `swapd devnet down` ends them. Prints the variables that point swapd at them."""
+    announce = _announce_json if as_json else _announce
+    supervisor.up(folder, detach=detach, block_seconds=block_seconds, announce=announce)
 
 
 @devnet.command()
 @folder_option
+@json_option
 @_plain_errors
-def down(folder: Path) -> None:
+def down(folder: Path, as_json: bool) -> None:
     """End the nodes that were started in the folder."""
-    console.print("stopped" if supervisor.down(folder) else "nothing was running")
+    stopped = supervisor.down(folder)
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        say("stopped" if stopped else "nothing was running")
 
 
 @devnet.command()
@@ -77,19 +85,23 @@ def status(folder: Path, as_json: bool) -> None:
             }
         )
     elif found is None:
-        console.print("nothing is running")
+        say("nothing is running")
     else:
         for node in nodes:
-            running = "running" if node.running else "[red]not running[/]"
-            console.print(f"{node.name}: {running}, height {node.height}, {node.rpc_url}", highlight=False)
+            running = ("running", "green") if node.running else ("not running", "red")
+            say(f"{node.name}: ", running, f", height {node.height}, {node.rpc_url}")
     if found is None or not found.healthy:
         raise SystemExit(1)
 
 
 def _announce(state: DevnetState) -> None:
-    console.print("devnet is running; to point swapd at it:", highlight=False)
+    say("devnet is running; to point swapd at it:")
     for name, value in environment(state).items():
-        console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
+        say(f"  export {name}={value}")
+
+
+def _announce_json(state: DevnetState) -> None:
+    print_json({"environment": environment(state)})
 
 
 def environment(state: DevnetState) -> dict[str, str]:

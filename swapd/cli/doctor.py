@@ -10,9 +10,10 @@ import click
 
 from swapd.chains.base import Health, HtlcChain
 from swapd.cli.context import Context, command, make_house, open_vault, require_bound
-from swapd.cli.show import console, json_option, print_json
+from swapd.cli.options import json_option
+from swapd.cli.show import print_json, say
 from swapd.coordinator.house import House
-from swapd.errors import SwapdError
+from swapd.errors import SwapdError, Unavailable
 from swapd.settings import Settings
 from swapd.store import Store
 from swapd.vault import Vault
@@ -31,9 +32,9 @@ async def doctor(context: Context, as_json: bool) -> int:
         print_json([{"name": h.name, "ok": h.ok, "says": h.says, "mend": h.mend} for h in found])
     else:
         for health in found:
-            console.print(f"{'[green]ok[/]  ' if health.ok else '[red]bad[/] '} {health.name}: {health.says}")
+            say(("ok  ", "green") if health.ok else ("bad ", "red"), f" {health.name}: {health.says}")
             if health.mend:
-                console.print(f"     → {health.mend}")
+                say(f"     → {health.mend}")
     return 0 if all(health.ok for health in found) else 1
 
 
@@ -88,23 +89,29 @@ async def _database(store: Store, settings: Settings, vault: Vault) -> Health:
 
 async def _chain(house: House, name: str) -> list[Health]:
     chain = house.chain(name)
+    refused = ""
     try:
         await chain.start()
+    except Unavailable as error:
+        return [Health(f"{name} node", False, str(error), f"start the node, or mend [chains.{name}]")]
     except SwapdError as error:
-        return [Health(f"{name} node", False, str(error), f"see [chains.{name}] of the configuration")]
-    return [*_named(name, await chain.examine()), await _clock(name, chain)]
+        refused = str(error)
+    found = [*_named(name, await chain.examine()), await _tip(name, chain)]
+    if refused and all(health.ok for health in found):
+        found.append(Health(f"{name} start", False, refused, f"mend [chains.{name}]"))
+    return found
 
 
 def _named(name: str, healths: Sequence[Health]) -> list[Health]:
-    return [Health(f"{name} {h.name}", h.ok, h.says, h.mend) for h in healths]
+    return [Health(f"{name} {h.name.removeprefix(name).lstrip()}", h.ok, h.says, h.mend) for h in healths]
 
 
-async def _clock(name: str, chain: HtlcChain) -> Health:
+async def _tip(name: str, chain: HtlcChain) -> Health:
     try:
         tip = (await chain.clock()).tip
     except SwapdError as error:
-        return Health(f"{name} clock", False, str(error))
+        return Health(f"{name} tip", False, str(error), f"start the node, or mend [chains.{name}]")
     away = tip.time - int(time.time())
     ok = abs(away) <= CLOCK_ALARM_SECONDS
     mend = "" if ok else "check this machine's clock (NTP), and whether the node is still synchronising"
-    return Health(f"{name} clock", ok, f"the tip's time is {away:+d} s from this machine's", mend)
+    return Health(f"{name} tip", ok, f"the tip's time is {away:+d} s from this machine's", mend)

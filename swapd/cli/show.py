@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
+from rich.text import Text
 
 from swapd.chains.base import Instructions
 from swapd.protocol.observation import LegView
@@ -18,8 +20,6 @@ from swapd.protocol.terms import Asset, Leg, Role
 from swapd.store import AuditEntry, EffectRow, SwapRow
 
 console = Console()
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine.")
 
 COLOURS = {
     Status.COMPLETED: "green",
@@ -33,6 +33,15 @@ COLOURS = {
 
 def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
+
+
+def say(*words: str | tuple[str, str]) -> None:
+    """Print one line as it is; a pair is words and their style.
+
+    Words may be a node's or a stranger's: square brackets in them are no markup. And they may be for copying: an
+    address is never broken at the edge of a screen or of a pipe.
+    """
+    console.print(Text.assemble(*words), soft_wrap=True)
 
 
 def amount(value: int, asset: Asset) -> str:
@@ -71,6 +80,7 @@ def swap_dict(row: SwapRow, effects: tuple[EffectRow, ...] = ()) -> dict[str, An
         "hashlock": row.terms.hashlock.hex(),
         "preimage": row.revealed_preimage.hex() if row.revealed_preimage else None,
         "created_at": _both(row.created_at),
+        "cancelled_at": None if row.cancelled_at is None else _both(row.cancelled_at),
         "reveal_by": _both(row.terms.reveal_by),
         "legs": {leg.role.value: _leg_dict(leg, row.legs[leg.role].view, row) for leg in row.terms.legs},
         "effects": [_effect_dict(effect) for effect in effects],
@@ -123,8 +133,22 @@ def _effect_dict(effect: EffectRow) -> dict[str, Any]:
     }
 
 
+def exact(heading: str) -> Column:
+    """A column for amounts: on a narrow screen they take two lines, and no digit is left out."""
+    return Column(heading, overflow="fold")
+
+
 def swaps_table(rows: tuple[SwapRow, ...], now: int) -> Table:
-    table = Table("swap", "gives", "gets", "status", "initiator leg", "participant leg", "next", title="swaps")
+    table = Table(
+        Column("swap", no_wrap=True),
+        exact("gives"),
+        exact("gets"),
+        Column("status", no_wrap=True),
+        "initiator leg",
+        "participant leg",
+        "next",
+        title="swaps",
+    )
     for row in rows:
         first, second = row.terms.initiator.terms, row.terms.participant.terms
         colour = COLOURS.get(row.status, "cyan")
@@ -135,7 +159,7 @@ def swaps_table(rows: tuple[SwapRow, ...], now: int) -> Table:
             f"[{colour}]{row.status.value}[/]",
             leg_cell(row, Role.INITIATOR, now),
             leg_cell(row, Role.PARTICIPANT, now),
-            row.note,
+            escape(row.note),
         )
     return table
 
@@ -151,51 +175,60 @@ def leg_cell(row: SwapRow, role: Role, now: int) -> str:
 
 def print_swap(row: SwapRow, effects: tuple[EffectRow, ...], trail: list[AuditEntry], now: int) -> None:
     """A swap's story for a person."""
-    colour = COLOURS.get(row.status, "cyan")
-    console.print(f"swap [bold]{row.id}[/]  [{colour}]{row.status.value}[/]")
-    console.print(f"next: {row.note or 'swapd has not looked at it yet'}")
+    say("swap ", (row.id, "bold"), "  ", (row.status.value, COLOURS.get(row.status, "cyan")))
+    say(f"next: {row.note or 'swapd has not looked at it yet'}")
+    if row.cancelled_at is not None:
+        say(f"cancelled {when(row.cancelled_at, now)}")
     if row.reason:
-        console.print(f"trouble: [red]{row.reason}[/]")
-    console.print(f"hashlock {row.terms.hashlock.hex()}, secret held by {row.terms.secret.value}")
-    console.print(f"the secret is shown until {when(row.terms.reveal_by, now)}, not later")
+        say("trouble: ", (row.reason, "red"))
+    say(f"hashlock {row.terms.hashlock.hex()}, secret held by {row.terms.secret.value}")
+    say(f"the secret is shown until {when(row.terms.reveal_by, now)}, not later")
     for leg in row.terms.legs:
         _print_leg(row, leg, now)
     for effect in effects:
         for attempt in effect.attempts:
             fate = attempt.fate.state.value if attempt.fate else ("sent" if attempt.sent_at else "signed")
-            console.print(f"{effect.effect.key}: {attempt.tx.txid} {fate}", highlight=False)
+            say(f"{effect.effect.key}: {attempt.tx.txid} {fate}")
         if effect.error:
-            console.print(f"{effect.effect.key}: [red]{effect.error}[/]", highlight=False)
+            say(f"{effect.effect.key}: ", (effect.error, "red"))
     if trail:
-        console.print("\nstory")
+        say("\nstory")
         for entry in trail:
-            console.print(f"  {moment(entry.at)}  {entry.actor}: {entry.event} {entry.data}", highlight=False)
+            say(f"  {moment(entry.at)}  {entry.actor}: {entry.event} {entry.data}")
 
 
 def _print_leg(row: SwapRow, leg: Leg, now: int) -> None:
     view, terms = row.legs[leg.role].view, leg.terms
-    console.print(
-        f"\n[bold]{leg.role.value} leg[/] {amount(terms.amount, terms.asset)} on {terms.chain}: "
-        f"{view.state.value}, {view.depth} of {leg.confirmations} confirmations"
+    say(
+        *("\n", (f"{leg.role.value} leg", "bold"), f" {amount(terms.amount, terms.asset)} on {terms.chain}: "),
+        f"{view.state.value}, {view.depth} of {leg.confirmations} confirmations",
     )
-    console.print(f"  funded by {leg.funded_by.value}, until {when(terms.fund_by, now)}")
-    console.print(f"  claimed by {leg.claimed_by.value}, paid to {leg.pay_to}")
-    console.print(f"  refund to {leg.refund_to} from {when(terms.timelock, now)}")
+    say(f"  funded by {leg.funded_by.value}, until {when(terms.fund_by, now)}")
+    say(f"  claimed by {leg.claimed_by.value}, paid to {leg.pay_to}")
+    say(f"  refund to {leg.refund_to} from {when(terms.timelock, now)}")
     for name, txid in (("lock", view.lock_txid), ("spend", view.spend_txid)):
         if txid:
-            console.print(f"  {name} {txid}", highlight=False)
+            say(f"  {name} {txid}")
     for stray in view.strays:
-        console.print(f"  [red]not the leg[/]: {stray.ref}: {stray.why}. {stray.way_back}")
+        say("  ", ("not the leg", "red"), f": {stray.ref}: {stray.why}. {stray.way_back}")
 
 
-def instructions_dict(leg: Leg, instructions: Instructions) -> dict[str, Any]:
-    return {"leg": leg.role.value, "summary": instructions.summary, "fields": dict(instructions.fields)}
+def instructions_dict(leg: Leg, instructions: Instructions, not_before: str) -> dict[str, Any]:
+    """not_before: what the owner of the wallet should wait for first, None if for nothing."""
+    return {
+        "leg": leg.role.value,
+        "not_before": not_before or None,
+        "summary": instructions.summary,
+        "fields": dict(instructions.fields),
+    }
 
 
-def print_instructions(leg: Leg, instructions: Instructions) -> None:
-    console.print(f"\n[bold]to fund the {leg.role.value} leg[/]: {instructions.summary}")
+def print_instructions(leg: Leg, instructions: Instructions, not_before: str) -> None:
+    say("\n", (f"to fund the {leg.role.value} leg", "bold"), f": {instructions.summary}")
+    if not_before:
+        say("  ", (f"not before {not_before}", "yellow"))
     for name, value in instructions.fields.items():
-        console.print(f"  {name}: {value}", highlight=False, soft_wrap=True)
+        say(f"  {name}: {value}")
 
 
 def balances_dict(balances: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, str]]:

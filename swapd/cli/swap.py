@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import IO, Any
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.live import Live
 
 from swapd.cli.context import Context, command, open_house, start_chains
+from swapd.cli.options import AMOUNT, json_option, wallets
 from swapd.cli.show import (
     console,
     instructions_dict,
-    json_option,
+    moment,
     print_instructions,
     print_json,
     print_swap,
+    say,
     swap_dict,
     swaps_table,
+    when,
 )
 from swapd.coordinator import agree
 from swapd.coordinator.house import House
@@ -29,10 +35,12 @@ from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Leg, Role, SwapTerms, Wallet
 from swapd.store import SwapRow
-from swapd.store.codec import decode, encode
+from swapd.store.codec import encode, loads
 
 ACTOR = "operator"
-wallets = click.Choice([w.value for w in Wallet])
+
+OFFER_LARGEST = 100_000
+"""Characters. An offer has some two thousand; more than this is something else."""
 
 
 @click.group()
@@ -42,9 +50,9 @@ def swap() -> None:
 
 @swap.command()
 @click.option("--give", required=True, help="Asset of the initiator leg, e.g. BTC.")
-@click.option("--give-amount", type=int, required=True, help="In its smallest unit (satoshi, wei).")
+@click.option("--give-amount", type=AMOUNT, required=True, help="In its smallest unit (satoshi, wei).")
 @click.option("--get", required=True, help="Asset of the participant leg, e.g. ETH.")
-@click.option("--get-amount", type=int, required=True, help="In its smallest unit.")
+@click.option("--get-amount", type=AMOUNT, required=True, help="In its smallest unit (satoshi, wei).")
 @click.option("--initiator", type=wallets, default="hot", show_default=True, help="Whose wallet gives.")
 @click.option("--initiator-refund-to", help="External initiator: where the initiator leg goes back to.")
 @click.option("--initiator-receive-at", help="External initiator: where the participant leg is paid to.")
@@ -52,10 +60,12 @@ def swap() -> None:
 @click.option("--participant-refund-to", help="External participant: where the participant leg goes back to.")
 @click.option("--participant-receive-at", help="External participant: where the initiator leg is paid to.")
 @click.option("--participant-claims-itself", is_flag=True, help="It gave its own key, and claims without swapd's help.")
-@click.option("--offer", type=click.File("w", lazy=True), help="Write the terms here for the other party.")
+@click.option(
+    "--offer", type=click.Path(dir_okay=False, path_type=Path), help="Write the terms here for the other party."
+)
 @json_option
 @command
-async def create(context: Context, /, as_json: bool, offer: IO[str] | None, **asked: Any) -> None:
+async def create(context: Context, /, as_json: bool, offer: Path | None, **asked: Any) -> None:
     """Create a swap with our own secret. Nothing is written unless everything about it is right."""
     request = agree.Request(
         give=asked["give"],
@@ -70,11 +80,13 @@ async def create(context: Context, /, as_json: bool, offer: IO[str] | None, **as
             asked["participant_claims_itself"],
         ),
     )
+    if offer is not None:
+        _require_writable(offer)
     async with open_house(context.settings()) as house:
         await start_chains(house)
         terms = await agree.create(house, request, ACTOR)
         if offer is not None:
-            offer.write(json.dumps(encode(terms), indent=2))
+            _write_offer(offer, terms)
         await _print_one(house, terms.swap_id, as_json)
 
 
@@ -91,26 +103,48 @@ async def keys(context: Context, receive_on: str, send_on: str, as_json: bool) -
     if as_json:
         print_json({"index": index, "receive_at": receiver.identity, "refund_to": sender.identity})
         return
-    console.print(f"--participant-receive-at {receiver.identity}", highlight=False)
-    console.print(f"--participant-refund-to {sender.identity}", highlight=False)
-    console.print(f"then: swapd swap accept OFFER --index {index}", highlight=False)
+    say(f"--participant-receive-at {receiver.identity}")
+    say(f"--participant-refund-to {sender.identity}")
+    say(f"then: swapd swap accept OFFER --index {index}")
 
 
 @swap.command()
-@click.argument("offer", type=click.File())
+@click.argument("offer", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--index", type=int, required=True, help="As `swapd swap keys` printed it.")
 @json_option
 @command
-async def accept(context: Context, offer: IO[str], index: int, as_json: bool) -> None:
-    """Take part in a swap that another swapd created, after checking its terms."""
-    try:
-        terms = decode(SwapTerms, json.load(offer))
-    except json.JSONDecodeError as error:
-        raise Invalid("offer", offer.name, f"JSON as `swap create --offer` writes it ({error})") from None
+async def accept(context: Context, offer: str, index: int, as_json: bool) -> None:
+    """Take part in a swap that another swapd created, after checking its terms. Amounts in it are in smallest units
+    (satoshi, wei). OFFER is a file, or - for standard input."""
+    terms = _read_offer(offer)
     async with open_house(context.settings()) as house:
         await start_chains(house)
         await agree.accept(house, terms, index, ACTOR)
         await _print_one(house, terms.swap_id, as_json)
+
+
+def _require_writable(offer: Path) -> None:
+    """Before the swap is made: afterwards nobody could hear of its terms."""
+    if not os.access(offer if offer.exists() else offer.parent, os.W_OK):
+        raise Invalid("offer", str(offer), "a file that can be written")
+
+
+def _write_offer(offer: Path, terms: SwapTerms) -> None:
+    offer.write_text(json.dumps(encode(terms), indent=2) + "\n")
+
+
+def _read_offer(path: str) -> SwapTerms:
+    try:
+        with click.open_file(path, encoding="utf-8") as file:
+            text = file.read(OFFER_LARGEST)
+    except (OSError, UnicodeDecodeError):
+        raise Invalid("offer", path, "a text file that can be read") from None
+    try:
+        return loads(SwapTerms, text)
+    except Invalid as error:
+        raise Invalid(
+            f"offer {error.field}", error.value, f"{error.expected}, as `swap create --offer` writes it"
+        ) from None
 
 
 @swap.command("list")
@@ -144,18 +178,31 @@ async def show(context: Context, swap_id: str, as_json: bool) -> None:
 @swap.command()
 @click.argument("swap_id", required=False)
 @click.option("--every", type=click.FloatRange(0.1, 60), default=1.0, show_default=True, help="Seconds.")
+@json_option
 @command
-async def watch(context: Context, swap_id: str | None, every: float) -> None:
-    """A live table of one swap or all open ones, until they have ended or Ctrl-C."""
+async def watch(context: Context, swap_id: str | None, every: float, as_json: bool) -> None:
+    """A live table of one swap or all, until they have ended or Ctrl-C. With --json, a line for each change of one."""
+    told: dict[str, str] = {}
     async with open_house(context.settings()) as house:
-        with Live(console=console, auto_refresh=False) as live:
+        with nullcontext() if as_json else Live(console=console, auto_refresh=False) as live:
             while True:
                 async with house.store.read() as reading:
                     found = (await reading.swaps()).swaps if swap_id is None else (await reading.swap(swap_id),)
-                live.update(swaps_table(found, house.clock()), refresh=True)
+                if live is None:
+                    _tell_changes(found, told)
+                else:
+                    live.update(swaps_table(found, house.clock()), refresh=True)
                 if all(row.status.ended for row in found):
                     return
                 await asyncio.sleep(every)
+
+
+def _tell_changes(rows: tuple[SwapRow, ...], told: dict[str, str]) -> None:
+    for row in rows:
+        line = json.dumps(swap_dict(row))
+        if told.get(row.id) != line:
+            told[row.id] = line
+            click.echo(line)
 
 
 @swap.command()
@@ -202,17 +249,23 @@ async def _rediscover(house: House, row: SwapRow) -> None:
 
 async def _require_refundable(house: House, row: SwapRow) -> None:
     seen = await look(house, row)
-    locked = [role for role in Role if seen.views[role].state is LegState.LOCKED or seen.views[role].strays]
-    if not locked:
-        raise Rejected(f"nothing of swap {row.id} is locked: {'; '.join(seen.trouble) or row.status.value}")
-    refusals = []
-    for role in locked:
+    refusals = list(seen.trouble)
+    for leg in row.terms.legs:
+        view = seen.views[leg.role]
+        if view.state is not LegState.LOCKED and not view.strays:
+            continue
+        where = f"the {leg.role.value} leg on {leg.terms.chain}"
+        if not leg.refund_by_swapd and not any(stray.refundable for stray in view.strays):
+            refusals.append(f"{where} can only be refunded by its owner, with the key {leg.terms.sender}")
+            continue
         try:
-            refund_possible_at(row.terms, role, seen.clocks)
+            refund_possible_at(row.terms, leg.role, seen.clocks)
             return
-        except Invalid as error:
-            refusals.append(str(error))
-    raise Rejected("; ".join(refusals))
+        except Invalid:
+            possible = when(leg.terms.timelock, house.clock())
+            reached = moment(seen.clocks.of(leg.role)) or "not known"
+            refusals.append(f"{where} can go back from {possible} on, by the chain's own clock, which is at {reached}")
+    raise Rejected("; ".join(refusals) or f"nothing of swap {row.id} is locked ({row.status.value})")
 
 
 async def _print_one(house: House, swap_id: str, as_json: bool) -> None:
@@ -220,17 +273,32 @@ async def _print_one(house: House, swap_id: str, as_json: bool) -> None:
         row = await reading.swap(swap_id)
         effects = await reading.effects(swap_id)
         trail = await reading.audit_trail(swap_id)
-    waiting = [leg for leg in row.terms.legs if _waits_for_owner(row, leg)]
+    now = house.clock()
+    waiting = [
+        (leg, house.chain(leg.terms.chain).instructions(leg), _not_before(row, leg))
+        for leg in row.terms.legs
+        if _waits_for_owner(row, leg, now)
+    ]
     if as_json:
-        instructions = [instructions_dict(leg, house.chain(leg.terms.chain).instructions(leg)) for leg in waiting]
-        print_json(swap_dict(row, effects) | {"instructions": instructions})
+        print_json(swap_dict(row, effects) | {"instructions": [instructions_dict(*each) for each in waiting]})
         return
-    print_swap(row, effects, trail, house.clock())
-    for leg in waiting:
-        print_instructions(leg, house.chain(leg.terms.chain).instructions(leg))
+    print_swap(row, effects, trail, now)
+    for each in waiting:
+        print_instructions(*each)
 
 
-def _waits_for_owner(row: SwapRow, leg: Leg) -> bool:
-    """An external leg without its money. The participant's owner is told to wait for the initiator leg first (S1)."""
+def _waits_for_owner(row: SwapRow, leg: Leg, now: int) -> bool:
+    """An external leg without its money, as long as money is welcome."""
     unfunded = row.legs[leg.role].view.state in (LegState.ABSENT, LegState.UNKNOWN)
-    return leg.funded_by is Wallet.EXTERNAL and unfunded and not row.status.ended
+    over = row.status.ended or row.cancelled_at is not None or now > leg.terms.fund_by
+    return leg.funded_by is Wallet.EXTERNAL and unfunded and not over
+
+
+def _not_before(row: SwapRow, leg: Leg) -> str:
+    """What the leg's owner should see before it funds it; "" when there is nothing to wait for."""
+    if leg.role is Role.INITIATOR:
+        return "swapd has taken the swap up (its status is then accepted)" if row.status is Status.PROPOSED else ""
+    first, view = row.terms.initiator, row.legs[Role.INITIATOR].view
+    if view.state is LegState.LOCKED and view.depth >= first.confirmations:
+        return ""
+    return f"the initiator leg is final: {view.depth} of {first.confirmations} confirmations (rule S1)"

@@ -9,20 +9,19 @@ from rich.table import Table
 
 from swapd.chains.settings import ChainSettings
 from swapd.cli.context import Context, command
-from swapd.cli.show import console, json_option, print_json
+from swapd.cli.options import AMOUNT, json_option, wallets
+from swapd.cli.show import console, print_json
 from swapd.errors import Invalid
 from swapd.protocol.terms import Wallet
 from swapd.protocol.timelock import LegTiming, plan
 from swapd.settings import Settings, timing_profile
 
-wallets = click.Choice([w.value for w in Wallet])
-
 
 @click.command()
 @click.argument("give")
 @click.argument("get")
-@click.option("--give-amount", type=int, help="Smallest units; without it, the largest allowed amount.")
-@click.option("--get-amount", type=int, help="Smallest units; without it, the largest allowed amount.")
+@click.option("--give-amount", type=AMOUNT, help="Smallest units; without it, the largest allowed amount.")
+@click.option("--get-amount", type=AMOUNT, help="Smallest units; without it, the largest allowed amount.")
 @click.option("--initiator", type=wallets, default="hot", show_default=True)
 @click.option("--participant", type=wallets, default="external", show_default=True)
 @click.option("--explain", is_flag=True, help="Show every second and its reason.")
@@ -71,7 +70,11 @@ async def timelocks(
 def _timing(settings: Settings, field: str, symbol: str, value: int | None, wallet: Wallet) -> LegTiming:
     name, chain = _chain_of(settings, field, symbol)
     asset = chain.assets[symbol]
-    return LegTiming(timing_profile(name, chain.timing), asset.confirmations(value or asset.maximum), wallet)
+    value = asset.maximum if value is None else value
+    if not asset.minimum <= value <= asset.maximum:
+        expected = f"{asset.minimum} to {asset.maximum} of the smallest unit of {symbol}"
+        raise Invalid(f"{field}_amount", value, expected)
+    return LegTiming(timing_profile(name, chain.timing), asset.confirmations(value), wallet)
 
 
 def _chain_of(settings: Settings, field: str, symbol: str) -> tuple[str, ChainSettings]:

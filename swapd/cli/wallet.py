@@ -10,7 +10,8 @@ from rich.table import Table
 
 from swapd.chains.base import HtlcChain
 from swapd.cli.context import Context, command, open_house, start_chains
-from swapd.cli.show import amount, balances_dict, console, json_option, print_json
+from swapd.cli.options import json_option
+from swapd.cli.show import amount, balances_dict, console, exact, print_json, say
 from swapd.coordinator.house import House
 
 
@@ -31,7 +32,7 @@ async def addresses(context: Context, as_json: bool) -> None:
         return
     for chain, labelled in found.items():
         for label, address in labelled.items():
-            console.print(f"{chain}  {label}  {address}", highlight=False)
+            say(f"{chain}  {label}  {address}")
 
 
 @wallet.command()
@@ -49,7 +50,7 @@ async def balances(context: Context, as_json: bool) -> None:
     if as_json:
         print_json({"balances": balances_dict(found), "promised": {s: str(v) for s, v in promised.items()}})
         return
-    table = Table("chain", "asset", "spendable", "promised to swaps")
+    table = Table("chain", "asset", exact("spendable"), exact("promised to swaps"))
     for chain, balance in found.items():
         for symbol, value in balance.items():
             asset = assets[symbol]
