@@ -81,8 +81,7 @@ class Trader:
     @property
     def cpu(self) -> float:
         """CPU seconds of the daemon's process, user and system (proc(5): fields 14 and 15 of stat)."""
-        assert self.daemon._daemon is not None
-        fields = Path(f"/proc/{self.daemon._daemon.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.daemon.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def now(self) -> Moment:

@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.table import Table
 
 from swapd.chains.base import TxState
-from swapd.cli.show import amount, console, swaps_table
+from swapd.cli.show import amount, console, exact, swaps_table
 from swapd.coordinator.house import wall_clock
 from swapd.devnet.money import Account, Count, Fees, count, fees
 from swapd.devnet.network import Devnet
@@ -182,7 +182,7 @@ def _report(
     effects: dict[str, list[EffectRow]],
 ) -> bool:
     """The tables at the end. True if every swap ended as it should and nothing is missing on any chain."""
-    table = Table("swap", "expected", "status", "who", "what", "fee", title="swaps")
+    table = Table("swap", "expected", "status", "who", exact("what"), exact("fee"), title="swaps")
     lines = []
     for each in played:
         table.add_section()
@@ -207,7 +207,8 @@ def _report(
 
 
 def _report_money(played: list[Played], before: Count, after: Count, spent: Fees) -> bool:
-    table = Table("who", "coin", "before", "after", "swapped", "fees", "unexplained", title="money")
+    headings = ("before", "after", "swapped", "fees", "unexplained")
+    table = Table("who", "coin", *(exact(heading) for heading in headings), title="money")
     good = True
     chains = (
         (BTC, before.satoshi, after.satoshi, spent.satoshi),

@@ -26,12 +26,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Job:
-    """A swap under its lease, what was decided about it, and whether new money may go in."""
+    """A swap under its lease, what was decided about it, and whether new money may go in.
+
+    starting: the daemon is; what it had signed before it ended is wanted again in a moment, so nothing is let go.
+    """
 
     row: SwapRow
     lease: Lease
     decision: Decision
     entry_open: bool
+    starting: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Executor:
                 effect = wanted.get(stored.effect.key)
                 if effect is not None:
                     await self._pursue(job, effect, stored)
-                elif not stored.state.ended:
+                elif not stored.state.ended and not job.starting:
                     await self._let_go(job, stored)
             except (Unavailable, Rejected, Unknown) as error:
                 trouble = str(error)
@@ -82,7 +86,7 @@ class Executor:
         last = stored.attempts[-1] if stored.attempts else None
         if last is not None and last.voiding and not _settled(last):
             return  # nothing is taking its place; when that is settled, a new one can be made
-        if effect.kind is EffectKind.LOCK and any(_settled(a) and not chain.prepares(a.tx) for a in stored.attempts):
+        if effect.kind is EffectKind.LOCK and _decided(chain, stored):
             return  # S4: one lock was mined, or can not be mined any more; there is never another
         if last is not None and not last.voiding and last.sent_at is None:
             await self._send(job, effect, last.tx)
@@ -153,6 +157,8 @@ class Executor:
         confirmations = job.row.terms.leg(stored.effect.role).confirmations
         for attempt in stored.attempts:
             mined = attempt.fate is not None and attempt.fate.state is TxState.MINED
+            if attempt.voiding and attempt is not stored.attempts[-1]:
+                continue  # it was begun anew since
             if mined and _at_rest(attempt, confirmations) and not chain.prepares(attempt.tx):
                 return EffectState.VOID if attempt.voiding else EffectState.DONE
         beaten = all(map(_settled, stored.attempts)) and any(_at_rest(a, confirmations) for a in stored.attempts)
@@ -178,6 +184,13 @@ class Executor:
         if job.row.terms.secret is SecretHolder.SELF:
             return self.house.secrets.preimage(job.row.terms.index)
         raise SwapdError(f"a claim of swap {job.row.id} was wanted before its secret was known")
+
+
+def _decided(chain: HtlcChain, stored: EffectRow) -> bool:
+    """Whether the fate of the one lock there may be is known. Signed bytes that were voided before anybody got them
+    are no lock: another may take their place."""
+    locks = [a for a in stored.attempts if not a.voiding and a.sent_at is not None and not chain.prepares(a.tx)]
+    return any(map(_settled, locks)) or bool(locks and stored.attempts[-1].voiding)
 
 
 def _settled(attempt: Attempt) -> bool:

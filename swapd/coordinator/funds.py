@@ -36,7 +36,7 @@ async def _require(house: House, legs: Iterable[Leg], promised: Mapping[str, int
         balances.update(await chain.balances())
     for symbol, needed in needs.items():
         taken = promised.get(symbol, 0)
-        if needed > balances[symbol] - taken:
+        if needed and needed > balances[symbol] - taken:
             raise Rejected(
                 f"not enough {symbol}: this needs {needed} with fees, the wallet has {balances[symbol]}"
                 f" and {taken} of it is promised to other swaps"

@@ -55,7 +55,7 @@ class Reconciler:
             log.info("swap.decided", swap=row.id, status=status.value, effects=[e.key for e in decision.effects])
         async with self.house.store.read() as reading:
             row = await reading.swap(lease.swap_id)
-        troubled = await self.executor.carry_out(Job(row, lease, decision, entry_open))
+        troubled = await self.executor.carry_out(Job(row, lease, decision, entry_open, self.gate.starting))
         waits = not entry_open and not status.ended
         if troubled or seen.trouble or waits:
             async with self.house.store.write() as writing:

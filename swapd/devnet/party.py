@@ -88,6 +88,13 @@ class Party:
         """Stop the daemon in good order; its exit code, None if it did not run."""
         return await self._daemon.stop() if self._daemon else None
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        if self._daemon is None:
+            raise Unavailable(f"{self.name}'s daemon was not started")
+        return self._daemon.pid
+
     def require_running(self) -> None:
         if self._daemon is not None and not self._daemon.running:
             raise Unavailable(f"{self.name}'s daemon ended by itself:\n{self._daemon.log_tail()}")
