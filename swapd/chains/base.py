@@ -186,6 +186,11 @@ class HtlcChain(Protocol):
     def name(self) -> str: ...
 
     @property
+    def in_order(self) -> bool:
+        """Whether swapd's transactions here wait for each other (an account's nonces), so that a cheap one holds up all
+        that come after it."""
+
+    @property
     def assets(self) -> Mapping[str, Asset]: ...
 
     async def start(self) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from swapd.coordinator.execute import Executor
+from swapd.coordinator.execute import RETRY_SECONDS, Executor
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
-from swapd.coordinator.reconcile import RETRY_SECONDS, Reconciler
+from swapd.coordinator.reconcile import Reconciler
 from swapd.coordinator.watch import Watcher
-from swapd.errors import SwapdError, Unavailable, Unknown
+from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
 from swapd.store import Conflict, Lease, LeaseLost
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Until `stop`. Raises Invalid for a node on the wrong network."""
-        await self.start()
+        await self._connect()
         scheduler = AsyncIOScheduler(
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}, timezone="UTC"
         )
@@ -87,6 +87,7 @@ class Daemon:
             loop.result()
 
     async def _loop(self) -> None:
+        await self._begin()
         while not self._stop.is_set():
             self._wake.clear()
             try:
@@ -96,17 +97,32 @@ class Daemon:
             await self._wake.wait()
 
     async def start(self) -> None:
-        """Everything open is looked at, and its exits are carried out, before anything new is begun."""
+        """All of `run` that comes before its loop: for those who turn the loop themselves."""
+        await self._connect()
+        await self._begin()
+
+    async def _connect(self) -> None:
         for watcher in self.watchers.values():
             try:
                 await watcher.start()
-            except Unavailable as error:
+            except (Unavailable, Rejected) as error:
                 log.warning("chain.unhealthy", chain=watcher.name, reason=str(error))
         async with self.house.store.write(self.worker) as writing:
             await writing.release_all(self.worker)
+
+    async def _begin(self) -> None:
+        """Everything open is looked at once, and its exits are carried out, before anything new is begun."""
         await asyncio.gather(*(watcher.look() for watcher in self.watchers.values()))
         await self.sweep()
-        await self.work()
+        async with self.house.store.read() as reading:
+            waiting = [row.id for row in (await reading.open_swaps()).swaps]
+        while waiting and not self._stop.is_set():
+            batch, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+            async with self.house.store.write(self.worker) as writing:
+                fences = {each: await writing.lease(each, self.worker, self.pace.lease) for each in batch}
+            await asyncio.gather(
+                *(self._reconcile(Lease(i, fence)) for i, fence in fences.items() if fence is not None)
+            )
         self.gate.starting = False
         await self.sweep()
 

@@ -7,7 +7,8 @@ more is not sent; after it, the outcome is looked up and the same bytes are sent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -15,13 +16,22 @@ from swapd.chains.base import Fate, HtlcChain, SignedTx, TxState
 from swapd.coordinator.funds import require_leg_funds
 from swapd.coordinator.house import House
 from swapd.coordinator.look import look
-from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
+from swapd.errors import Rejected, SwapdError, Unavailable
 from swapd.protocol.decide import Decision
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.terms import SecretHolder
-from swapd.store import Attempt, EffectRow, EffectState, Lease, SwapRow
+from swapd.store import Attempt, Conflict, EffectRow, EffectState, Lease, LeaseLost, SwapRow
 
 log = structlog.get_logger()
+
+RETRY_SECONDS = 3
+"""After which something in trouble (a node away, an outcome unknown) is tried again in any case."""
+
+REFUSED_SECONDS = 30
+"""The same for what was refused: only time or a block will change the answer, and blocks wake a swap by themselves."""
+
+STRAYS_AT_ONCE = 5
+"""Strays sent back in one pass. Anybody can pay dust to an address; the leg's own exits must not wait behind it."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +52,43 @@ class Job:
 class Executor:
     house: House
 
-    async def carry_out(self, job: Job) -> bool:
-        """One pass over all effects of a swap. Trouble with one of them is written down and stops no other. Returns
-        whether there was any, so that the swap is tried again soon."""
-        wanted = {effect.key: effect for effect in job.decision.effects}
-        troubled = False
-        for stored in await self._effects(job):
-            try:
-                trouble = ""
-                stored = await self._follow(job, stored)
-                effect = wanted.get(stored.effect.key)
-                if effect is not None:
-                    await self._pursue(job, effect, stored)
-                elif not stored.state.ended and not job.starting:
-                    await self._let_go(job, stored)
-            except (Unavailable, Rejected, Unknown) as error:
-                trouble = str(error)
-                log.warning("effect.trouble", swap=job.row.id, effect=stored.effect.key, error=trouble)
-            await self._settle(job, stored.id, trouble)
-            troubled = troubled or bool(trouble)
-        return troubled
+    async def carry_out(self, job: Job) -> int:
+        """One pass over all effects of a swap, exits first. Trouble with one of them is written down and stops no
+        other. Returns in how many seconds to try again, 0 if there was no trouble."""
+        pause = 0
+        effects = sorted(await self._effects(job), key=_urgency)
+        strays = [stored for stored in effects if stored.effect.stray is not None and not stored.state.ended]
+        for stored in effects:
+            if stored in strays[STRAYS_AT_ONCE:]:
+                pause = pause or RETRY_SECONDS
+                continue
+            troubles = [each async for each in self._attend(job, stored)]
+            for error in troubles:
+                log.warning("effect.trouble", swap=job.row.id, effect=stored.effect.key, error=str(error))
+                again = REFUSED_SECONDS if isinstance(error, Rejected) else RETRY_SECONDS
+                pause = min(pause, again) if pause else again
+            await self._settle(job, stored.id, "; ".join(map(str, troubles)))
+        return pause
+
+    async def _attend(self, job: Job, stored: EffectRow) -> AsyncIterator[Exception]:
+        """Follow what is out and do what is wanted. That the first fails keeps nobody from the second."""
+        try:
+            stored = await self._follow(job, stored)
+        except SwapdError as error:
+            yield error
+        try:
+            effect = next((each for each in job.decision.effects if each.key == stored.effect.key), None)
+            if effect is not None:
+                await self._pursue(job, effect, stored)
+            elif not stored.state.ended and not job.starting:
+                await self._let_go(job, stored)
+        except (Conflict, LeaseLost):
+            raise  # the swap is somebody else's now, or is not what it was: begin anew
+        except SwapdError as error:
+            yield error
+        except Exception as error:  # a mistake of ours in one effect must not keep another one from its deadline
+            log.exception("effect.mistake", swap=job.row.id, effect=stored.effect.key)
+            yield error
 
     async def _follow(self, job: Job, stored: EffectRow) -> EffectRow:
         """Look up what became of everything that may be out, and write it down."""
@@ -85,19 +112,26 @@ class Executor:
         chain = self._chain(job, effect)
         last = stored.attempts[-1] if stored.attempts else None
         if last is not None and last.voiding and not _settled(last):
-            return  # nothing is taking its place; when that is settled, a new one can be made
+            # nothing is taking its place; when that is settled, a new one can be made
+            if not _pending(last):
+                await self._hand_over(job, chain, last.tx)
+            return
         if effect.kind is EffectKind.LOCK and _decided(chain, stored):
             return  # S4: one lock was mined, or can not be mined any more; there is never another
         if last is not None and not last.voiding and last.sent_at is None:
             await self._send(job, effect, last.tx)
             return
-        if last is not None and not last.voiding and _missing(last):
-            await chain.broadcast(last.tx)
+        refusal = await self._again(chain, last) if last is not None and not last.voiding and _missing(last) else None
         if effect.kind is EffectKind.LOCK and last is None:
             await require_leg_funds(self.house, job.row.terms.leg(effect.role))
+        if effect.reveals and not await self._cross(job, effect):
+            return
         leg = job.row.watched_leg(effect.role)
-        draft = await chain.draft(effect, leg, self._preimage(job, effect), stored.live, self.house.clock())
+        bid = await self._bid(chain, effect)
+        draft = await chain.draft(bid, leg, self._preimage(job, effect), stored.live, self.house.clock())
         if draft is None:
+            if refusal is not None:
+                raise refusal
             return
         async with self.house.store.write() as writing:
             account = draft.account
@@ -108,41 +142,77 @@ class Executor:
             await writing.add_attempt(stored.id, job.lease.fence, tx, account=account)
         await self._send(job, effect, tx)
 
+    async def _again(self, chain: HtlcChain, last: Attempt) -> Rejected | None:
+        """Send the same bytes again. A refusal may be about the fee alone, and then a better one follows."""
+        try:
+            await chain.broadcast(last.tx)
+        except Rejected as error:
+            return error
+        return None
+
+    async def _bid(self, chain: HtlcChain, effect: Effect) -> Effect:
+        """Where transactions wait for each other, each pays as if it were the most urgent one behind it."""
+        if not chain.in_order:
+            return effect
+        async with self.house.store.read() as reading:
+            most_urgent = await reading.earliest_deadline(chain.name)
+        return replace(effect, deadline=min(effect.deadline, most_urgent or effect.deadline))
+
+    async def _cross(self, job: Job, effect: Effect) -> bool:
+        """The point of no return (S2), written down before anybody outside is shown the secret: a node that is asked to
+        simulate a claim has seen it."""
+        if not await self._still_wanted(job, effect):
+            return False
+        async with self.house.store.write() as writing:
+            await writing.mark_revealed(job.row.id, job.lease.fence)
+        return True
+
     async def _send(self, job: Job, effect: Effect, tx: SignedTx) -> None:
         """Over the line: after `mark_sent` the transaction counts as public, whatever happens."""
-        if (effect.kind is EffectKind.LOCK or effect.reveals) and not await self._still_wanted(job, effect):
-            log.info("effect.withdrawn", swap=job.row.id, effect=effect.key)
+        if effect.kind is EffectKind.LOCK and not await self._still_wanted(job, effect):
             return
-        async with self.house.store.write() as writing:
-            await writing.mark_sent(tx.txid, job.lease.fence)
-        await self._chain(job, effect).broadcast(tx)
+        await self._hand_over(job, self._chain(job, effect), tx)
         log.info("effect.sent", swap=job.row.id, effect=effect.key, txid=tx.txid, fee=tx.fee)
 
     async def _still_wanted(self, job: Job, effect: Effect) -> bool:
         """S1, S2, S3: what was true when it was decided must be true now, on the chains, before money or secret go."""
         async with self.house.store.read() as reading:
             row = await reading.swap(job.row.id)
-        return effect in (await look(self.house, row)).decide(row, job.entry_open).effects
+        seen = await look(self.house, row)
+        if seen.trouble:
+            raise Unavailable("; ".join(seen.trouble))
+        if effect in seen.decide(row, job.entry_open).effects:
+            return True
+        log.info("effect.withdrawn", swap=job.row.id, effect=effect.key)
+        return False
 
-    async def _let_go(self, job: Job, stored: EffectRow) -> None:
-        """It is not wanted any more. What it reserved (a nonce, inputs) must not block others."""
-        if not stored.attempts:
-            return
-        last = stored.attempts[-1]
-        if _settled(last) or _pending(last):
-            return
-        chain = self._chain(job, stored.effect)
-        tx = last.tx
-        if not last.voiding:
-            draft = await chain.void(stored.live)
-            if draft is None:
-                return
-            async with self.house.store.write() as writing:
-                tx = draft.sign(last.tx.sequence)
-                await writing.add_attempt(stored.id, job.lease.fence, tx, voiding=True)
+    async def _hand_over(self, job: Job, chain: HtlcChain, tx: SignedTx) -> None:
         async with self.house.store.write() as writing:
             await writing.mark_sent(tx.txid, job.lease.fence)
         await chain.broadcast(tx)
+
+    async def _let_go(self, job: Job, stored: EffectRow) -> None:
+        """It is not wanted any more. What it reserved (a nonce, inputs) must not block others."""
+        if not stored.attempts or job.decision.status is None:
+            return  # not to see a leg is no reason to take back what was sent for it
+        last, chain = stored.attempts[-1], self._chain(job, stored.effect)
+        if _settled(last) or (_pending(last) and last.tx.sequence is None):
+            return
+        fund_by = job.row.terms.leg(stored.effect.role).terms.fund_by
+        if stored.effect.kind is EffectKind.LOCK and last.sent_at is not None and self.house.clock() <= fund_by:
+            return  # it may still come, in time
+        refusal = await self._again(chain, last) if last.voiding and last.sent_at and _missing(last) else None
+        draft = await chain.void([attempt.tx for attempt in stored.attempts if not _settled(attempt)])
+        if draft is None:
+            if refusal is not None:
+                raise refusal
+            if last.voiding and last.sent_at is None:
+                await self._hand_over(job, chain, last.tx)
+            return
+        async with self.house.store.write() as writing:
+            tx = draft.sign(last.tx.sequence)
+            await writing.add_attempt(stored.id, job.lease.fence, tx, voiding=True)
+        await self._hand_over(job, chain, tx)
 
     async def _settle(self, job: Job, effect_id: int, trouble: str) -> None:
         """Write down how far the effect is, when that changed."""
@@ -184,6 +254,12 @@ class Executor:
         if job.row.terms.secret is SecretHolder.SELF:
             return self.house.secrets.preimage(job.row.terms.index)
         raise SwapdError(f"a claim of swap {job.row.id} was wanted before its secret was known")
+
+
+def _urgency(stored: EffectRow) -> tuple[bool, bool, int, int]:
+    """Claims and refunds before locks, the leg before strays, the nearest deadline first."""
+    effect = stored.effect
+    return (effect.stray is not None, effect.kind is EffectKind.LOCK, effect.deadline, stored.id)
 
 
 def _decided(chain: HtlcChain, stored: EffectRow) -> bool:

@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import structlog
+
 from swapd.chains.base import ChainClock
 from swapd.coordinator.house import House
-from swapd.errors import SwapdError
+from swapd.errors import Rejected, SwapdError
 from swapd.protocol.decide import Clocks, Decision, decide
 from swapd.protocol.observation import UNKNOWN_VIEW, LegView
 from swapd.protocol.terms import Role
 from swapd.store import SwapRow
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ async def _side(
         return UNKNOWN_VIEW, None, f"{name}: its blocks since the swap was made are not read yet"
     try:
         chain = house.chain(name)
+        if chain.fingerprint(row.terms.leg(role).terms) != row.legs[role].fingerprint:
+            raise Rejected("configured for another contract or network than when the swap was made")
         return await chain.view(row.watched_leg(role)), await chain.clock(), ""
     except SwapdError as error:
         return UNKNOWN_VIEW, None, f"{name}: {error}"
+    except Exception as error:  # a mistake of ours about one chain must not stop the other's exits
+        log.exception("look.mistake", swap=row.id, chain=name)
+        return UNKNOWN_VIEW, None, f"{name}: {type(error).__name__}, a mistake of swapd's own"

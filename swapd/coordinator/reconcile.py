@@ -6,22 +6,21 @@ from dataclasses import dataclass
 
 import structlog
 
-from swapd.coordinator.execute import Executor, Job
+from swapd.coordinator.execute import RETRY_SECONDS, Executor, Job
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
-from swapd.coordinator.look import look
+from swapd.coordinator.look import Look, look
+from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
 from swapd.protocol.story import next_step
 from swapd.store import Lease, SwapRow
 
 log = structlog.get_logger()
 
-RETRY_SECONDS = 3
-"""After which a swap in trouble (a node away, a transaction refused, entry shut) is looked at again in any case."""
-
 WATCH_AFTER = 90 * 86_400
 """Seconds after its longer timelock for which an ended swap is still watched: late money comes within days if it comes
-(rule S12), and every watched leg costs a little at each look. After that, `swapd swap refund` looks once more."""
+(rule S12), and every watched leg costs a little at each look. What is locked is watched for ever; for what comes later
+still, `swapd swap refund` looks once more."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,18 @@ class Reconciler:
                 seen.views,
                 note=note,
                 reason="; ".join(seen.trouble) or self.gate.reason(row),
-                watched=self._worth_watching(row, status),
+                watched=self._worth_watching(row, status, seen),
             )
         if status is not row.status or decision.effects:
             log.info("swap.decided", swap=row.id, status=status.value, effects=[e.key for e in decision.effects])
         async with self.house.store.read() as reading:
             row = await reading.swap(lease.swap_id)
-        troubled = await self.executor.carry_out(Job(row, lease, decision, entry_open, self.gate.starting))
-        waits = not entry_open and not status.ended
-        if troubled or seen.trouble or waits:
+        pause = await self.executor.carry_out(Job(row, lease, decision, entry_open, self.gate.starting))
+        if seen.trouble or (not entry_open and not status.ended):
+            pause = RETRY_SECONDS
+        if pause:
             async with self.house.store.write() as writing:
-                await writing.wake_by(row.id, self.house.clock() + RETRY_SECONDS)
+                await writing.wake_by(row.id, self.house.clock() + pause)
 
     async def _unread(self, swap_id: str) -> list[str]:
         """Chains on which the swap's past is not known. A swap that is new to this process is looked for at once."""
@@ -71,5 +71,8 @@ class Reconciler:
                 await watcher.look()
         return [watcher.name for watcher in watchers if not watcher.knows(swap_id)]
 
-    def _worth_watching(self, row: SwapRow, status: Status) -> bool:
-        return not status.ended or self.house.clock() < row.terms.initiator.terms.timelock + WATCH_AFTER
+    def _worth_watching(self, row: SwapRow, status: Status, seen: Look) -> bool:
+        here = (LegState.UNKNOWN, LegState.SEEN, LegState.LOCKED)
+        if not status.ended or any(view.state in here or view.strays for view in seen.views.values()):
+            return True
+        return self.house.clock() < row.terms.initiator.terms.timelock + WATCH_AFTER

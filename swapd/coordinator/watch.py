@@ -16,6 +16,7 @@ from swapd.chains.base import Sighting, WatchedLeg
 from swapd.coordinator.house import House
 from swapd.errors import Invalid, Rejected, Unavailable
 from swapd.protocol.decide import legs_in_flight
+from swapd.protocol.observation import LegState
 from swapd.protocol.terms import Role
 from swapd.store import SwapRow
 
@@ -66,6 +67,10 @@ class Watcher:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
             self.trouble = str(error)
             return False
+        except Exception as error:  # without this the gate would stay open over a scan that is dead
+            log.exception("look.mistake", chain=self.name)
+            self.trouble = f"{type(error).__name__}, a mistake of swapd's own"
+            return False
         if self.trouble:
             log.info("chain.healthy", chain=self.name)
         self.trouble = ""
@@ -84,7 +89,7 @@ class Watcher:
         hints = frozenset(await chain.mempool(_with(legs, (*early, *scan.sightings))))
         moved = cursor is None or scan.cursor.hash != cursor.hash
         if not (early or moved or hints - self._hints):
-            self._met = set(rows)
+            self._met, self._hints = set(rows), hints
             return False
         woken = {sighting.swap_id for sighting in (*early, *scan.sightings, *(hints - self._hints))}
         if scan.fork is not None:
@@ -101,7 +106,8 @@ class Watcher:
         return bool(woken)
 
     async def _unsettled(self, rows: dict[str, SwapRow]) -> set[str]:
-        """Swaps that a new block may change: a leg here is not final, or something was sent here."""
+        """Swaps that a new block may change: a leg here is not final, its refund falls due, or something was sent."""
+        soon = self.house.clock() + self.house.markets[self.name].profile.clock_ahead
         async with self.house.store.read() as reading:
             sent = set(await reading.unfinished())
         flying = {
@@ -109,6 +115,14 @@ class Watcher:
             for row in rows.values()
             for leg in legs_in_flight(row.terms, {role: row.legs[role].view for role in Role})
             if leg.terms.chain == self.name
+        }
+        flying |= {
+            row.id
+            for row in rows.values()
+            for role, leg in row.legs.items()
+            if self._here(row, role)
+            and leg.view.state is LegState.LOCKED
+            and row.terms.leg(role).terms.timelock <= soon
         }
         return flying | (sent & rows.keys())
 

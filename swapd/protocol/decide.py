@@ -171,10 +171,23 @@ class _Case:
         """S5: what is due goes back, unless the swap's value has changed hands for good (S6, never both sides)."""
         return (
             self.unspent(role)
+            and not self.pays_for_own(role)
             and self.swap.leg(role).refund_by_swapd
             and self.due(role)
             and not self.claim_final(role.other)
         )
+
+    def pays_for_own(self, role: Role) -> bool:
+        """Our only compensation, if somebody who may know the secret can still take our own leg: not ours to give back
+        until our own leg is back, or can not be there (S6, both exits stay alive)."""
+        leg, own = self.swap.leg(role), role.other
+        if leg.claimed_by is not Wallet.HOT or leg.funded_by is Wallet.HOT or not self.swap.leg(own).own:
+            return False
+        known = self.revealed or self.swap.secret is SecretHolder.REMOTE
+        gone = self.final(own, LegState.REFUNDED) or (
+            self.is_(own, LegState.ABSENT) and own not in self.memory.lock_sent | self.memory.locked_once
+        )
+        return known and not gone
 
     def refund_deadline(self, role: Role) -> int:
         """At once if somebody else may still claim the leg; with patience if nobody can know the secret."""

@@ -75,6 +75,14 @@ class OutboxWriting(Writing):
             voiding=voiding,
         )
 
+    async def mark_revealed(self, swap_id: str, fence: int) -> None:
+        """The secret is about to be shown to somebody outside, be it a node that simulates: commit this first (S2)."""
+        await self._hold(swap_id, fence)
+        swap = update(m.Swap).where(m.Swap.id == swap_id, m.Swap.reveal_sent.is_(False))
+        marked = await self._connection.execute(swap.values(version=m.Swap.version + 1, reveal_sent=True))
+        if marked.rowcount:
+            self.audit("secret revealed", swap_id)
+
     async def mark_sent(self, txid: str, fence: int) -> None:
         """It goes to the network now: commit this first, then broadcast. From here on it counts as out (S2, S10).
 

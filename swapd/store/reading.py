@@ -115,6 +115,15 @@ class Reading:
         )
         return list(await self._connection.scalars(ids))
 
+    async def earliest_deadline(self, chain: str) -> int | None:
+        """Of everything that is wanted on this chain and not done, the time by which the most urgent should be."""
+        query = (
+            select(func.min(m.Effect.deadline))
+            .join(m.Leg, (m.Leg.swap_id == m.Effect.swap_id) & (m.Leg.role == m.Effect.role))
+            .where(m.Leg.chain == chain, m.Effect.wanted, m.Effect.state.not_in(_ENDED))
+        )
+        return (await self._connection.execute(query)).scalar_one()
+
     # -- chains, audit, meta
 
     async def cursor(self, chain: str) -> Cursor | None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from swapd.chains.base import Fate, Sighting, SignedTx, TxState, WatchedLeg
 from swapd.protocol.decide import Memory
 from swapd.protocol.effects import Effect
+from swapd.protocol.hashlock import opens
 from swapd.protocol.observation import LegView
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Role, SwapTerms
@@ -71,12 +72,17 @@ class SwapRow:
         return Memory(
             lock_sent=legs("lock_sent"),
             reveal_sent=self.reveal_sent,
-            preimage=self.revealed_preimage,
+            preimage=self.revealed_preimage or self._sighted_preimage(),
             locked_once=legs("locked_once"),
             claim_final=legs("claim_final"),
             cancelled=self.cancelled_at is not None,
             expired=self.expired,
         )
+
+    def _sighted_preimage(self) -> bytes | None:
+        """Seen in a mempool once is public, even if it was gone when somebody looked again (rule S6)."""
+        shown = (sighting.preimage for sighting in self.sightings if sighting.preimage)
+        return next((preimage for preimage in shown if opens(preimage, self.terms.hashlock)), None)
 
     def watched_leg(self, role: Role) -> WatchedLeg:
         """What the leg's chain has to be told to look at it."""

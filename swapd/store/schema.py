@@ -44,9 +44,7 @@ def check(connection: Connection) -> None:
     if current is None:
         raise Rejected("the database is empty; `swapd init` sets it up")
     if current != head:
-        raise Rejected(
-            f"the database has schema {current}, this swapd needs {head}; `swapd init` brings it there"
-        )
+        raise Rejected(f"the database has schema {current}, this swapd needs {head}; `swapd init` brings it there")
     differences = [*_table_differences(connection), *_trigger_differences(connection)]
     if differences:
         raise Rejected(

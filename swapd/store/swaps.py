@@ -139,7 +139,9 @@ class SwapWriting(Writing):
         # locked in one order, so that two chains that touch the same swaps at once cannot wait for each other
         ids = select(m.Swap.id).where(m.Swap.id.in_(set(swap_ids))).order_by(m.Swap.id).with_for_update().cte("touched")
         await self._connection.execute(
-            update(m.Swap).where(m.Swap.id.in_(select(ids.c.id))).values(touches=m.Swap.touches + 1, next_due_at=0)
+            update(m.Swap)
+            .where(m.Swap.id.in_(select(ids.c.id)))
+            .values(touches=m.Swap.touches + 1, next_due_at=0, watched=True)
         )
 
     async def postpone(self, swap_id: str, until: int) -> None:

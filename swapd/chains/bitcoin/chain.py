@@ -63,6 +63,10 @@ class BitcoinChain:
         self._funding = Funding(self.rpc, settings.network, settings.fee)
         self._spending = Spending(self.rpc, settings.network, settings.fee, keys)
 
+    @property
+    def in_order(self) -> bool:
+        return False
+
     async def start(self) -> None:
         await health.check_network(self.rpc, self._settings)
         await health.open_wallet(self.rpc, self._settings)

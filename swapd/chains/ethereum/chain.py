@@ -65,6 +65,11 @@ class EthereumChain:
             if asset.token and checksummed(field, asset.token) != asset.token:
                 raise Invalid(field, asset.token, "an address with its EIP-55 checksum")
 
+    @property
+    def in_order(self) -> bool:
+        """An account's nonces are used one after another."""
+        return True
+
     async def start(self) -> None:
         if not self._settings.contract:  # until here an account is enough: the deployment has to be paid from it
             raise Invalid(
