@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
-import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 import structlog
 
 from swapd.cli.context import Context, command, open_house
 from swapd.coordinator.daemon import Daemon, Pace
+from swapd.errors import Rejected
 from swapd.settings import Settings
 from swapd.vault.hardening import forbid_core_dumps
 
@@ -24,6 +28,11 @@ async def run(context: Context) -> None:
     settings = context.settings()
     _log_as(settings)
     forbid_core_dumps()
+    with _alone_in(settings.daemon.data_dir):
+        await _run(settings)
+
+
+async def _run(settings: Settings) -> None:
     async with open_house(settings) as house:
         daemon = Daemon(
             house,
@@ -33,12 +42,24 @@ async def run(context: Context) -> None:
                 lease=settings.daemon.lease_seconds,
                 stop=settings.daemon.stop_seconds,
             ),
-            worker=settings.daemon.worker or f"{socket.gethostname()}-{os.getpid()}",
+            worker=settings.daemon.worker or socket.gethostname(),
             halted=settings.entry.halted,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, daemon.stop)
         await daemon.run()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One daemon in one data folder: a second would take the first one's leases for its own, as after a crash."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "daemon.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Rejected(f"another swapd is running in {folder}") from None
+        yield
 
 
 def _log_as(settings: Settings) -> None:

@@ -27,7 +27,7 @@ def wanted(
 
 @pytest.mark.parametrize("own", [LOCKED, PENDING_REFUND, UNKNOWN_VIEW, LegView(LegState.REFUNDED, 1)])
 def test_s6_what_pays_for_our_own_leg_is_not_given_back_while_that_may_be_taken(own: LegView) -> None:
-    """The initiator, late, would get its money back from us and then claim our leg with the secret that only it knows."""
+    """The initiator, late, would get its money back from us and then claim our leg: only it knows the secret."""
     after = PARTICIPATING.initiator.terms.timelock + 1
     assert "refund:initiator" not in wanted(PARTICIPATING, LOCKED, own, after)
 
