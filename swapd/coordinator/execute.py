@@ -128,7 +128,7 @@ class Executor:
             return
         leg = job.row.watched_leg(effect.role)
         bid = await self._bid(chain, effect)
-        draft = await chain.draft(bid, leg, self._preimage(job, effect), stored.live, self.house.clock())
+        draft = await chain.draft(bid, leg, self._preimage(job, effect), _tried(stored), self.house.clock())
         if draft is None:
             if refusal is not None:
                 raise refusal
@@ -267,6 +267,13 @@ def _decided(chain: HtlcChain, stored: EffectRow) -> bool:
     are no lock: another may take their place."""
     locks = [a for a in stored.attempts if not a.voiding and a.sent_at is not None and not chain.prepares(a.tx)]
     return any(map(_settled, locks)) or bool(locks and stored.attempts[-1].voiding)
+
+
+def _tried(stored: EffectRow) -> list[SignedTx]:
+    """Attempts at the effect itself, but for those that something else has taken the place of."""
+    replaced = (a.tx for a in stored.attempts if a.fate is not None and a.fate.state is TxState.REPLACED)
+    gone = {tx.txid for tx in replaced}
+    return [a.tx for a in stored.attempts if not a.voiding and a.tx.txid not in gone]
 
 
 def _settled(attempt: Attempt) -> bool:

@@ -9,6 +9,7 @@ from swapd.chains.ethereum.erc20 import decimals, number
 from swapd.chains.ethereum.htlc import Htlc, artifact
 from swapd.chains.ethereum.node import Node
 from swapd.chains.ethereum.settings import EthereumSettings
+from swapd.chains.ethereum.wallet import coin
 from swapd.chains.ethereum.words import in_units
 from swapd.errors import SwapdError
 from swapd.protocol.terms import Asset
@@ -34,9 +35,7 @@ class Examiner:
             async for health in self._all(now):
                 found.append(health)
         except SwapdError as error:
-            found.append(
-                Health(f"{self._name} node", False, str(error), f"start the node, or mend chains.{self._name}.rpc_url")
-            )
+            found.append(Health("node", False, str(error), f"start the node, or mend chains.{self._name}.rpc_url"))
         return found
 
     async def _all(self, now: int) -> AsyncIterator[Health]:
@@ -82,8 +81,9 @@ class Examiner:
 
     async def _money(self) -> Health:
         balance = await self._node.balance(self._own)
-        says = f"{self._own} has {in_units(balance, 18)} for gas and locks"
+        says = f"{self._own} has {in_units(balance, 18)} {coin(self._assets).symbol} for gas and locks"
         return self._health("balance", balance > 0, says, f"send some coin to {self._own}: claims and refunds need gas")
 
-    def _health(self, what: str, ok: bool, says: str, mend: str) -> Health:
-        return Health(f"{self._name} {what}", ok, says, "" if ok else mend)
+    @staticmethod
+    def _health(what: str, ok: bool, says: str, mend: str) -> Health:
+        return Health(what, ok, says, "" if ok else mend)

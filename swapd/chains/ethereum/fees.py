@@ -7,7 +7,7 @@ yesterday is cheap when the alternative is losing the leg. Past the deadline bot
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swapd.chains.ethereum.settings import EthereumSettings
@@ -81,11 +81,22 @@ class FeePolicy:
         better = self._above(wanted, [last])
         return better if better.max_fee <= self.cap(left) else None
 
-    def outbid(self, market: Market, attempts: Iterable[Fees]) -> Fees:
+    def outbid(self, market: Market, attempts: Sequence[Fees]) -> Fees:
         """A bid that replaces any of these, as if it were due: for a void, which is small and must not lose."""
         return self._above(self.first(market, 0), attempts)
 
-    def _above(self, wanted: Fees, attempts: Iterable[Fees]) -> Fees:
+    def outbid_again(self, market: Market, attempts: Sequence[Fees]) -> Fees | None:
+        """The same when the last of these is a void already; None if it is good enough, or the cap allows no more.
+
+        The cap is on what is wanted, not on the bid: what a void had to outbid may have used the cap up, and a bid that
+        is too high by the steps that nodes ask for costs no more than base fee and priority.
+        """
+        wanted = self.first(market, 0).tip(market.base_fee)
+        if wanted <= 0 or attempts[-1].tip(market.base_fee) * (100 + self.bump_percent) > wanted * 100:
+            return None
+        return self.outbid(market, attempts)
+
+    def _above(self, wanted: Fees, attempts: Sequence[Fees]) -> Fees:
         for last in attempts:
             wanted = Fees(
                 max(wanted.max_fee, self._bumped(last.max_fee)), max(wanted.priority, self._bumped(last.priority))

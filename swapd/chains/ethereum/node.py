@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +14,15 @@ from swapd.chains.base import Tip
 from swapd.chains.ethereum.fees import Market
 from swapd.chains.ethereum.rpc import Rpc
 from swapd.chains.ethereum.transactions import Call
-from swapd.errors import Unavailable
+from swapd.errors import Rejected, Unavailable
 
 _T = TypeVar("_T")
 
 _HISTORY_BLOCKS = 10  # two minutes of what others pay: old enough to be calm, young enough to be true
 _HISTORY_PERCENTILE = 50.0
+
+_TOO_MUCH = re.compile("more than|too many|too large|exceed|block range|(?<!rate )limit", re.IGNORECASE)
+"""What nodes say of an `eth_getLogs` with too long a range or too many results. There is no code for it."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,8 @@ class Node:
 
     async def header(self, block: int | str) -> Header | None:
         """None if there is no such block."""
-        name = hex(block) if isinstance(block, int) else block
         with _reading("eth_getBlockByNumber"):
-            return _maybe(_header, await self._rpc.call("eth_getBlockByNumber", name, False))
+            return _maybe(_header, await self._rpc.call("eth_getBlockByNumber", _name(block), False))
 
     async def tip(self) -> Header:
         return _present(await self.header("latest"), "a latest block")
@@ -99,12 +102,22 @@ class Node:
         """Events of the contract in blocks first to last, in ranges that the node does not refuse."""
         found: list[Log] = []
         for start in range(first, last + 1, self._log_range):
-            end = min(start + self._log_range - 1, last)
-            part = await self._logs(contract, {"fromBlock": hex(start), "toBlock": hex(end), "topics": list(topics)})
-            if any(not start <= log.height <= end for log in part):
-                raise Unavailable(f"the Ethereum node gave events outside of blocks {start} to {end}")
-            found += part
+            found += await self._range(contract, start, min(start + self._log_range - 1, last), topics)
         return found
+
+    async def _range(self, contract: str, start: int, end: int, topics: Sequence[object]) -> Sequence[Log]:
+        """Halved as often as the node says that it is too much: how many events there are is up to anybody."""
+        try:
+            part = await self._logs(contract, {"fromBlock": hex(start), "toBlock": hex(end), "topics": list(topics)})
+        except (Rejected, Unavailable) as error:
+            if start == end or not _TOO_MUCH.search(str(error)):
+                raise
+            middle = (start + end) // 2
+            halves = (start, middle), (middle + 1, end)
+            return [log for half in halves for log in await self._range(contract, *half, topics)]
+        if any(not start <= log.height <= end for log in part):
+            raise Unavailable(f"the Ethereum node gave events outside of blocks {start} to {end}")
+        return part
 
     async def _logs(self, contract: str, where: dict[str, object]) -> Sequence[Log]:
         with _reading("eth_getLogs"):
@@ -135,10 +148,10 @@ class Node:
         with _reading("eth_call"):
             return _data(await self._rpc.call("eth_call", _question(call), block))
 
-    async def nonce(self, address: str, block: str) -> int:
+    async def nonce(self, address: str, block: int | str) -> int:
         """Transactions that the account has sent up to a block: its next nonce."""
         with _reading("eth_getTransactionCount"):
-            return _quantity(await self._rpc.call("eth_getTransactionCount", address, block))
+            return _quantity(await self._rpc.call("eth_getTransactionCount", address, _name(block)))
 
     async def chain_id(self) -> int:
         with _reading("eth_chainId"):
@@ -221,6 +234,10 @@ def _address(value: Any) -> str:
 
 def _hex(value: bytes) -> str:
     return "0x" + value.hex()
+
+
+def _name(block: int | str) -> str:
+    return hex(block) if isinstance(block, int) else block
 
 
 def _question(call: Call) -> dict[str, str]:

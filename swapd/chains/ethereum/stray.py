@@ -6,6 +6,9 @@ from swapd.chains.ethereum.htlc import Htlc, HtlcTerms
 from swapd.chains.ethereum.words import moment
 from swapd.protocol.observation import Stray
 
+MOST_STRAYS = 50
+"""Of one leg. Anybody can make more for a known hashlock; a person needs to see no more than that there are many."""
+
 
 def resembles(found: HtlcTerms, agreed: HtlcTerms) -> bool:
     """Whether a lock was probably meant for these terms.

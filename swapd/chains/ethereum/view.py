@@ -7,19 +7,19 @@ tells how it stands. A node whose two answers do not fit has lost something, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from swapd.chains.base import Sighting, SightingKind, WatchedLeg
 from swapd.chains.ethereum.htlc import Claimed, Event, Htlc, HtlcTerms, Locked, SlotState
 from swapd.chains.ethereum.node import Header, Log, Node
-from swapd.chains.ethereum.stray import resembles, stray
-from swapd.errors import Unavailable
+from swapd.chains.ethereum.stray import MOST_STRAYS, resembles, stray
+from swapd.errors import Rejected, Unavailable
 from swapd.protocol.hashlock import opens
 from swapd.protocol.observation import LegState, LegView, Stray
 from swapd.protocol.terms import Leg
 
-_MOST_STRAYS = 50  # anybody can make more for a known hashlock; a person needs to see that there are many
+_MANY_STRAYS = 1_000  # events: with more, somebody plays tricks, and a person is not helped by a choice of them
 _MOST_HINTS = 8  # pending transactions looked up for a leg: more than one at a time is rare already
 
 _HASH = re.compile(r"0x[0-9a-f]{64}")
@@ -50,10 +50,11 @@ class Viewer:
         tip = await self._node.tip()
         if tip.height < watched.birth:
             raise Unavailable(f"the Ethereum node is at block {tip.height}, behind block {watched.birth} of this swap")
-        events = await self._events(watched, terms, lock_id, tip)
-        story = _story(events, lock_id)
+        span = (max(watched.birth, self._from_block), tip.height)
+        own = await self._node.logs(self._htlc.address, *span, [self._htlc.topics, [lock_id]])
+        story = _story(self._read(own), lock_id)
         await self._confirm(story, lock_id, terms, tip)
-        strays = self._strays(events, lock_id, terms)
+        strays = await self._strays(watched, terms, lock_id, span)
         if story.locked is None or story.ended is None:
             return await self._unfinished(watched, story.locked, lock_id, strays, tip)
         claimed = isinstance(story.ended.what, Claimed)
@@ -68,15 +69,6 @@ class Viewer:
         )
 
     # -- in blocks -------------------------------------------------------------------------------------------------
-
-    async def _events(self, watched: WatchedLeg, terms: HtlcTerms, lock_id: str, tip: Header) -> list[Event]:
-        """The leg's own events, and those of locks that resemble it, up to the tip."""
-        span = (max(watched.birth, self._from_block), tip.height)
-        same_hashlock = [self._htlc.locked_topic, None, "0x" + terms.hashlock.hex()]
-        found = [event.lock_id for event in self._read(await self._node.logs(self._htlc.address, *span, same_hashlock))]
-        hinted = [s.ref for s in watched.sightings if s.kind is SightingKind.STRAY and _HASH.fullmatch(s.ref)]
-        ids = list(dict.fromkeys([lock_id, *hinted[-_MOST_STRAYS:], *found]))[: 2 * _MOST_STRAYS]
-        return self._read(await self._node.logs(self._htlc.address, *span, [self._htlc.topics, ids]))
 
     def _read(self, logs: Iterable[Log]) -> list[Event]:
         return [event for log in logs if (event := self._htlc.event(log)) is not None]
@@ -114,15 +106,37 @@ class Viewer:
             return depth
         return min(depth, leg.confirmations - 1)
 
-    def _strays(self, events: Iterable[Event], lock_id: str, agreed: HtlcTerms) -> tuple[Stray, ...]:
+    # -- strays ----------------------------------------------------------------------------------------------------
+
+    async def _strays(
+        self, watched: WatchedLeg, agreed: HtlcTerms, lock_id: str, span: tuple[int, int]
+    ) -> tuple[Stray, ...]:
+        """Asked for apart from the leg: anybody can make any number of them, and must not blind us to it by that."""
+        try:
+            events = await self._alike(watched, agreed, lock_id, span)
+        except (Unavailable, Rejected):
+            return ()  # they are for people to see, and no decision rests on them: the next view asks again
         ended = {event.lock_id for event in events if not isinstance(event.what, Locked)}
         found = [
             stray(self._htlc, event.lock_id, event.what.terms, agreed)
-            for event in events
-            if isinstance(event.what, Locked) and event.lock_id not in ended | {lock_id}
+            for event in _owners_first(events, agreed)
+            if isinstance(event.what, Locked) and event.lock_id not in ended
             if resembles(event.what.terms, agreed)
         ]
-        return tuple(found[:_MOST_STRAYS])
+        return tuple(found[:MOST_STRAYS])
+
+    async def _alike(
+        self, watched: WatchedLeg, agreed: HtlcTerms, lock_id: str, span: tuple[int, int]
+    ) -> Sequence[Event]:
+        """What happened to locks with the leg's hashlock, and to those that scans took for strays."""
+        same_hashlock = [self._htlc.locked_topic, None, "0x" + agreed.hashlock.hex()]
+        found = self._read(await self._node.logs(self._htlc.address, *span, same_hashlock))
+        if len(found) > _MANY_STRAYS:
+            return []
+        hinted = [s.ref for s in watched.sightings if s.kind is SightingKind.STRAY and _HASH.fullmatch(s.ref)]
+        refs = dict.fromkeys([*hinted[-MOST_STRAYS:], *(event.lock_id for event in _owners_first(found, agreed))])
+        ids = [ref for ref in refs if ref != lock_id][: 2 * MOST_STRAYS]
+        return self._read(await self._node.logs(self._htlc.address, *span, [self._htlc.topics, ids])) if ids else []
 
     # -- on the way ------------------------------------------------------------------------------------------------
 
@@ -155,6 +169,13 @@ class Viewer:
                 if event.lock_id == lock_id and isinstance(event.what, wanted):
                     return event
         return None
+
+
+def _owners_first(events: Iterable[Event], agreed: HtlcTerms) -> list[Event]:
+    """Locks by the leg's own sender before all others: it is he who misses his money, and nobody can lock as him."""
+    return sorted(
+        events, key=lambda event: not (isinstance(event.what, Locked) and event.what.terms.sender == agreed.sender)
+    )
 
 
 def _story(events: Iterable[Event], lock_id: str) -> _Story:

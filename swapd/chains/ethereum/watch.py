@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
 from swapd.chains.ethereum.htlc import Claimed, Event, Htlc, HtlcTerms, Locked
 from swapd.chains.ethereum.node import Header, Log, Node
-from swapd.chains.ethereum.stray import difference, resembles
+from swapd.chains.ethereum.stray import MOST_STRAYS, difference, resembles
 from swapd.errors import Unavailable
 
 NEAR = 64
@@ -132,7 +132,9 @@ class _Index:
     def __init__(self, htlc: Htlc, legs: Iterable[WatchedLeg]) -> None:
         self._by_id: dict[str, WatchedLeg] = {}
         self._alike: defaultdict[bytes | tuple[str, str], list[tuple[WatchedLeg, HtlcTerms]]] = defaultdict(list)
+        self._known: dict[tuple[str, str], set[str]] = {}
         for leg in legs:
+            self._known[_key(leg)] = {s.ref for s in leg.sightings if s.kind is SightingKind.STRAY}
             terms = HtlcTerms.of(leg.leg.terms)
             self._by_id[htlc.id_of(terms)] = leg
             self._alike[terms.hashlock].append((leg, terms))
@@ -157,10 +159,23 @@ class _Index:
             return []
         found = event.what.terms
         alike = [*self._alike.get(found.hashlock, ()), *self._alike.get((found.sender, found.receiver), ())]
-        notes = {(leg.swap_id, leg.leg.role): (leg, terms) for leg, terms in alike if resembles(found, terms)}
+        notes = {_key(leg): (leg, terms) for leg, terms in alike if resembles(found, terms)}
         return [
-            _sighting(leg, SightingKind.STRAY, event, note=difference(found, terms)) for leg, terms in notes.values()
+            _sighting(leg, SightingKind.STRAY, event, note=difference(found, terms))
+            for leg, terms in notes.values()
+            if self._is_told(leg, event.lock_id)
         ]
+
+    def _is_told(self, leg: WatchedLeg, lock_id: str) -> bool:
+        """Whoever keeps sightings must not be made to keep as many as anybody likes."""
+        known = self._known[_key(leg)]
+        if len(known) < MOST_STRAYS:
+            known.add(lock_id)
+        return lock_id in known
+
+
+def _key(leg: WatchedLeg) -> tuple[str, str]:
+    return leg.swap_id, leg.leg.role.value
 
 
 def _sighting(

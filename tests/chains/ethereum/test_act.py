@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from swapd.chains.base import SignedTx, TxState
+from swapd.chains.base import Fate, SignedTx, TxState
+from swapd.chains.ethereum.act import MOST_FOREIGN_GAS, MOST_REVERTED, SETTLED_BLOCKS
 from swapd.chains.ethereum.htlc import HtlcTerms
 from swapd.chains.ethereum.transactions import attempt_of
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
@@ -14,7 +17,7 @@ from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import LegState
 from swapd.protocol.terms import Role
 from tests.chains.ethereum import proxy
-from tests.chains.ethereum.world import ETHER, PREIMAGE, World, preimage
+from tests.chains.ethereum.world import ETHER, GWEI, PREIMAGE, World, preimage
 
 LOCK, CLAIM, REFUND = EffectKind.LOCK, EffectKind.CLAIM, EffectKind.REFUND
 
@@ -128,6 +131,65 @@ async def test_s4_a_lock_that_was_never_broadcast_is_voided_at_its_nonce(world: 
     await world.chain.broadcast(void.sign(None))
     await world.node.mine()
     assert (await world.chain.fate(lock)).state is TxState.REPLACED
+
+
+def market(base_fee: int, priority: int) -> proxy.Answer:
+    """What others pay, in wei per gas."""
+    return proxy.result({"baseFeePerGas": [hex(base_fee)], "reward": [[hex(priority)]]})
+
+
+async def test_s4_a_void_that_got_stuck_is_replaced_by_dearer_ones_until_it_is_good_enough(world: World) -> None:
+    leg = world.leg()
+    sent = [await world.send(LOCK, leg)]
+    for priority in (0, 20 * GWEI, 100 * GWEI):
+        world.proxy.instead["eth_feeHistory"] = market(GWEI, priority)
+        draft = await world.chain.void(sent)
+        assert draft is not None
+        void = draft.sign(None)
+        last, now = attempt_of(sent[-1]), attempt_of(void)
+        assert (now.nonce, now.call.to, now.call.value, now.call.data) == (last.nonce, world.own, 0, b"")
+        assert now.fees.max_fee * 100 >= last.fees.max_fee * 113
+        assert now.fees.priority * 100 >= last.fees.priority * 113
+        await world.chain.broadcast(void)
+        sent.append(void)
+        assert await world.chain.void(sent) is None, "it is good enough now"
+    await world.node.mine()
+    assert [(await world.chain.fate(tx)).state for tx in sent] == [TxState.REPLACED] * 3 + [TxState.MINED]
+    world.proxy.instead["eth_feeHistory"] = market(GWEI, 500 * GWEI)
+    assert await world.chain.void(sent) is None, "its nonce is used"
+
+
+async def test_s4_a_void_above_the_cap_because_of_what_it_had_to_outbid_is_still_bumped(world: World) -> None:
+    world.proxy.instead["eth_feeHistory"] = market(500 * GWEI, GWEI)
+    sent = [await world.send(LOCK, world.leg(), left=0)]
+    assert attempt_of(sent[0]).fees.max_fee == world.settings.fee_cap_at_deadline
+    for priority in (GWEI, 50 * GWEI):
+        world.proxy.instead["eth_feeHistory"] = market(GWEI, priority)
+        draft = await world.chain.void(sent)
+        assert draft is not None
+        sent.append(draft.sign(None))
+        await world.chain.broadcast(sent[-1])
+    assert attempt_of(sent[-1]).fees.priority == 500 * GWEI
+
+
+async def test_a_void_is_not_bumped_while_the_cap_is_below_what_any_block_takes(world: World) -> None:
+    lock = await world.send(LOCK, world.leg())
+    draft = await world.chain.void([lock])
+    assert draft is not None
+    world.proxy.instead["eth_feeHistory"] = market(2 * world.settings.fee_cap_at_deadline, 0)
+    assert await world.chain.void([lock, draft.sign(None)]) is None
+
+
+async def test_s4_every_open_nonce_is_voided_the_lowest_first(world: World) -> None:
+    one, two = [await world.send(LOCK, world.leg(preimage=preimage(n))) for n in (1, 2)]
+    sent = [one, two]
+    for nonce in (one.sequence, two.sequence):
+        draft = await world.chain.void(sent)
+        assert draft is not None
+        assert draft.nonce == nonce
+        sent.append(draft.sign(None))
+        await world.chain.broadcast(sent[-1])
+    assert await world.chain.void(sent) is None
 
 
 async def test_s3_no_lock_is_drafted_or_bumped_after_fund_by(world: World) -> None:
@@ -305,6 +367,110 @@ async def test_the_refund_of_a_stray_is_left_to_its_owner(world: World) -> None:
         await world.chain.draft(Effect(REFUND, Role.PARTICIPANT, 0, stray="0x" + "11" * 32), leg, None, [], 0)
 
 
+# -- a claim's simulation shows the node its secret --------------------------------------------------------------------
+
+
+async def test_s2_nothing_is_asked_after_the_simulation_of_a_claim(world: World) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    before: list[Counter[str]] = []
+
+    def noted(params: Any, answer: Any) -> Any:
+        assert PREIMAGE.hex() in params[0]["data"]
+        before.append(Counter(world.proxy.calls))
+        return answer
+
+    world.proxy.instead["eth_estimateGas"] = noted
+    assert await world.draft(CLAIM, leg, secret=PREIMAGE) is not None
+    assert before == [world.proxy.calls]
+
+
+@pytest.mark.parametrize("method", ["eth_getStorageAt", "eth_feeHistory", "eth_getTransactionCount", "eth_getBalance"])
+async def test_s2_a_claim_that_can_not_be_drafted_is_not_simulated(world: World, method: str) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.calls.clear()
+    world.proxy.instead[method] = proxy.status(500)
+    with pytest.raises(Unavailable):
+        await world.draft(CLAIM, leg, secret=PREIMAGE)
+    assert world.proxy.calls["eth_estimateGas"] == world.proxy.calls["eth_call"] == 0
+
+
+async def test_s2_a_claim_that_the_account_can_not_pay_is_not_simulated(world: World) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.calls.clear()
+    await world.node.set_balance(world.own, 1000)
+    with pytest.raises(Rejected, match="has 1000 wei"):
+        await world.draft(CLAIM, leg, secret=PREIMAGE)
+    assert world.proxy.calls["eth_estimateGas"] == 0
+
+
+# -- payees that are contracts -----------------------------------------------------------------------------------------
+
+
+def burner(size: int) -> str:
+    """Code that hashes so many bytes: PUSH3 size, PUSH0, KECCAK256, POP, STOP."""
+    return f"0x62{size:06x}5f205000"
+
+
+REFUSER = "0x5f5ffd"  # PUSH0, PUSH0, REVERT
+
+
+@pytest.mark.parametrize("kind", [CLAIM, REFUND])
+async def test_a_payee_that_burns_gas_is_left_to_its_owner_with_calldata_that_works(
+    world: World, kind: EffectKind
+) -> None:
+    leg = world.leg(sender=world.alice, receiver=world.bob)
+    payee = world.bob if kind is CLAIM else world.alice
+    await world.lock_by(world.alice, leg.leg.terms)
+    await world.time_is(leg.leg.terms.timelock)
+    await world.node.rpc("anvil_setCode", payee, burner(300_000))
+    with pytest.raises(Rejected, match=f"more than {MOST_FOREIGN_GAS} gas.*owns {payee}") as caught:
+        await world.draft(kind, leg, secret=PREIMAGE)
+    assert PREIMAGE.hex() not in str(caught.value)
+    given = str(caught.value).partition("data 0x")[2].split(" ")[0]
+    htlc, terms = world.htlc, HtlcTerms.of(leg.leg.terms)
+    call = htlc.claim(terms, PREIMAGE) if kind is CLAIM else htlc.refund(terms)
+    assert given.replace("00" * 32, PREIMAGE.hex(), 1 if kind is CLAIM else 0) == call.data.hex()
+
+
+async def test_a_payee_that_takes_some_gas_is_paid(world: World) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    await world.node.rpc("anvil_setCode", world.bob, burner(100_000))
+    claim = await world.send(CLAIM, leg, secret=PREIMAGE)
+    await world.node.mine()
+    assert (await world.chain.fate(claim)).state is TxState.MINED
+
+
+async def test_what_pays_our_own_account_may_take_what_it_takes(world: World) -> None:
+    leg = world.leg(sender=world.alice, receiver=world.own)
+    await world.lock_by(world.alice, leg.leg.terms)
+    world.proxy.instead["eth_estimateGas"] = proxy.result(hex(MOST_FOREIGN_GAS * 2))
+    draft = await world.draft(CLAIM, leg, secret=PREIMAGE)
+    assert draft is not None
+    assert draft.gas == MOST_FOREIGN_GAS * 5 // 2
+
+
+async def test_a_payee_that_takes_money_in_simulations_only_is_left_to_its_owner_after_a_few_times(
+    world: World,
+) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    failed: list[SignedTx] = []
+    for _ in range(MOST_REVERTED):
+        failed.append(await world.send(CLAIM, leg, failed, secret=PREIMAGE))
+        await world.node.rpc("anvil_setCode", world.bob, REFUSER)
+        await world.node.mine()
+        assert (await world.chain.fate(failed[-1])).state is TxState.FAILED
+        await world.node.rpc("anvil_setCode", world.bob, "0x")
+    world.proxy.calls.clear()
+    with pytest.raises(Rejected, match=f"reverted {MOST_REVERTED} times"):
+        await world.draft(CLAIM, leg, failed, secret=PREIMAGE)
+    assert world.proxy.calls["eth_estimateGas"] == 0
+
+
 # -- outcomes ----------------------------------------------------------------------------------------------------------
 
 
@@ -332,6 +498,18 @@ async def test_a_reverted_transaction_is_a_failure_with_a_fee_and_is_sent_anew_i
     await world.chain.broadcast(anew.sign(anew.floor))
     await world.node.mine()
     assert (await world.view(leg)).state is LegState.REFUNDED
+
+
+async def test_s7_a_transaction_that_lost_its_nonce_comes_to_rest_once_no_block_can_give_it_back(world: World) -> None:
+    leg = world.leg()
+    lock = await world.send(LOCK, leg)
+    await world.send(LOCK, leg, [lock], left=0)
+    await world.node.mine(SETTLED_BLOCKS - 1)
+    assert await world.chain.fate(lock) == Fate(TxState.REPLACED, 0)
+    await world.node.mine()
+    fate = await world.chain.fate(lock)
+    assert fate.state is TxState.REPLACED
+    assert fate.depth == (await world.node.best())[0] + 1
 
 
 async def test_s7_a_transaction_that_a_reorg_threw_out_is_missing_and_its_bytes_are_taken_again(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -69,7 +70,7 @@ async def test_an_address_with_other_code_or_none_is_refused_at_the_start(world:
 
 async def found(world: World, **changes: Any) -> dict[str, Health]:
     async with world.another_chain(**changes) as chain:
-        return {health.name.removeprefix("ethereum "): health for health in await chain.examine()}
+        return {health.name: health for health in await chain.examine()}
 
 
 async def test_a_healthy_chain_has_nothing_to_mend(world: World) -> None:
@@ -78,6 +79,7 @@ async def test_a_healthy_chain_has_nothing_to_mend(world: World) -> None:
     health = await found(world)
     assert list(health) == ["network", "sync", "clock", "contract", "balance"]
     assert all(each.ok and not each.mend for each in health.values()), health
+    assert re.search(r"has [\d.]+ ETH for gas", health["balance"].says)
 
 
 @pytest.mark.parametrize("name", ["network", "contract", "balance", "clock", "sync"])

@@ -87,6 +87,28 @@ def test_a_void_outbids_every_attempt_whatever_the_cap(policy: FeePolicy, market
     assert bid.priority <= bid.max_fee
 
 
+@given(policies, markets, markets, st.lists(bids(), min_size=1, max_size=5))
+def test_a_void_that_is_bumped_outbids_again_and_is_good_enough_then(
+    policy: FeePolicy, market: Market, later: Market, attempts: list[Fees]
+) -> None:
+    first = policy.outbid(market, attempts)
+    again = policy.outbid_again(later, [*attempts, first])
+    if again is not None:
+        assert again.max_fee * 8 >= first.max_fee * 9
+        assert again.priority * 8 >= first.priority * 9
+        assert again.tip(later.base_fee) >= policy.first(later, 0).tip(later.base_fee) > 0
+        assert policy.outbid_again(later, [*attempts, first, again]) is None
+
+
+@given(policies, markets, bids())
+def test_a_void_is_left_alone_only_if_it_pays_within_a_step_of_a_new_one_or_the_cap_allows_none(
+    policy: FeePolicy, market: Market, void: Fees
+) -> None:
+    if policy.outbid_again(market, [void]) is None:
+        new = policy.first(market, 0).tip(market.base_fee)
+        assert new <= 0 or void.tip(market.base_fee) * (100 + policy.bump_percent) > new * 100
+
+
 @given(policies, markets)
 def test_the_number_of_replacements_on_the_way_to_a_deadline_is_small(policy: FeePolicy, market: Market) -> None:
     bid, replacements = policy.first(market, policy.ramp_seconds), 0

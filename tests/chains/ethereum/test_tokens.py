@@ -210,5 +210,5 @@ async def test_a_token_with_other_decimals_than_configured_is_found(world: World
     assets = {**world.settings.assets, "TOK": world.settings.assets["TOK"].model_copy(update={"decimals": 6})}
     async with world.another_chain(assets=assets) as chain:
         health = {each.name: each for each in await chain.examine()}
-    assert "has 18 decimals, configured 6" in health["ethereum TOK"].says
-    assert not health["ethereum TOK"].ok
+    assert "has 18 decimals, configured 6" in health["TOK"].says
+    assert not health["TOK"].ok

@@ -14,7 +14,7 @@ from swapd.errors import Unavailable
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import ABSENT_VIEW, LegState, LegView
 from tests.chains.ethereum import proxy
-from tests.chains.ethereum.world import PREIMAGE, World, preimage
+from tests.chains.ethereum.world import PREIMAGE, World, lock_strays, preimage
 
 LOCK, CLAIM, REFUND = EffectKind.LOCK, EffectKind.CLAIM, EffectKind.REFUND
 NO_HASH = "0x" + "ab" * 32
@@ -235,19 +235,52 @@ async def test_s11_strays_beside_the_true_lock_change_nothing_about_it(world: Wo
 
 async def test_s11_ten_times_as_many_strays_as_are_shown_do_not_hide_the_leg(world: World) -> None:
     leg = world.leg(sender=world.bob, receiver=world.own)
-    orders = []
-    for amount in range(1, 501):
-        terms = HtlcTerms.of(replace(leg.leg.terms, amount=amount, sender=world.alice))
-        orders.append((terms.hashlock, amount, terms.receiver_and_times))
-    call = replace(
-        world.htlc.lock(HtlcTerms.of(leg.leg.terms)),
-        value=sum(range(1, 501)),
-        data=world.htlc._abi.call("batchLock", orders),
-    )
-    await world.call(world.alice, call, gas=hex(25_000_000))
+    await lock_strays(world, leg, 500)
     await world.lock_by(world.bob, leg.leg.terms)
     view = await world.view(leg)
     assert (view.state, len(view.strays)) == (LegState.LOCKED, 50)
+
+
+def about_strays(world: World, answer: proxy.Answer) -> proxy.Answer:
+    """That answer to the question for locks with a hashlock, and the true one to the question for the leg's own."""
+    return lambda params, true: answer(params, true) if params[0]["topics"][0] == world.htlc.locked_topic else true
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        proxy.error(-32005, "query returned more than 10000 results"),
+        proxy.error(-32602, "query exceeds max results 20000"),
+        proxy.status(413),
+        proxy.silence,
+        lambda _, true: {**true, "result": true["result"] * 1001},
+    ],
+    ids=["limit", "refusal", "413", "too slow", "too many"],
+)
+async def test_s11_more_strays_than_the_node_tells_of_do_not_blind_us_to_the_leg(
+    world: World, fault: proxy.Answer
+) -> None:
+    leg = world.leg(sender=world.bob, receiver=world.own)
+    cursor = await world.cursor()
+    await world.lock_by(world.alice, leg.leg.terms)
+    true = await world.lock_by(world.bob, leg.leg.terms)
+    leg = await world.with_scan(leg, cursor)
+    assert len((await world.view(leg)).strays) == 1
+    world.proxy.instead["eth_getLogs"] = about_strays(world, fault)
+    async with world.another_chain(timeout_seconds=0.5) as chain:
+        view = await chain.view(leg)
+        assert (view.state, view.lock_ref, view.strays) == (LegState.LOCKED, true, ())
+        await world.claim_by(world.alice, leg)
+        await world.node.mine()
+        assert (await chain.view(leg)).preimage == PREIMAGE
+
+
+async def test_s11_a_stray_of_the_legs_own_sender_is_shown_before_those_of_others(world: World) -> None:
+    leg = world.leg(sender=world.bob, receiver=world.own)
+    await lock_strays(world, leg, 120)
+    ref = await world.lock_by(world.bob, replace(leg.leg.terms, amount=7))
+    strays = (await world.view(leg)).strays
+    assert (len(strays), strays[0].ref) == (50, ref)
 
 
 async def test_s11_another_swap_of_the_same_parties_is_no_stray(world: World) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
 from swapd.chains.ethereum.watch import NEAR, TRAIL
-from swapd.errors import Unavailable
+from swapd.errors import Rejected, Unavailable
 from swapd.protocol.effects import EffectKind
 from tests.chains.ethereum import proxy
-from tests.chains.ethereum.world import PREIMAGE, World, preimage
+from tests.chains.ethereum.world import PREIMAGE, World, lock_strays, preimage
 
 CLAIM, REFUND = EffectKind.CLAIM, EffectKind.REFUND
 
@@ -66,6 +66,24 @@ async def test_what_is_not_about_the_legs_is_not_shown(world: World) -> None:
     assert (await world.chain.scan(cursor, [])).sightings == ()
     other = world.leg(preimage=preimage(2), amount=2, timelock=world.start + 9_000, fund_by=world.start + 99)
     assert (await world.chain.scan(cursor, [other])).sightings == ()
+
+
+async def test_s11_no_more_strays_are_told_of_a_leg_than_a_person_reads(world: World) -> None:
+    leg = world.leg(sender=world.bob, receiver=world.own)
+    cursor = await world.cursor()
+    await lock_strays(world, leg, 40)
+    await world.node.mine()
+    first = await world.chain.scan(cursor, [leg])
+    assert len(first.sightings) == 40
+    more = world.leg(sender=world.bob, receiver=world.own, timelock=leg.leg.terms.timelock + 1)
+    await lock_strays(world, more, 40)
+    true = await world.lock_by(world.bob, leg.leg.terms)
+    leg = replace(leg, sightings=first.sightings)
+    second = (await world.chain.scan(first.cursor, [leg])).sightings
+    assert len([s for s in second if s.kind is SightingKind.STRAY]) == 10
+    assert [s.ref for s in second if s.kind is SightingKind.LOCK] == [true]
+    again = (await world.chain.scan(cursor, [replace(leg, sightings=(*first.sightings, *second))])).sightings
+    assert {s.ref for s in again} == {s.ref for s in (*first.sightings, *second)}, "those that are known are told again"
 
 
 async def test_a_scan_at_the_tip_changes_nothing_and_asks_one_question(world: World) -> None:
@@ -246,6 +264,26 @@ async def test_a_failure_far_behind_moves_nothing_either(world: World) -> None:
         await world.chain.scan(cursor, [leg])
     world.proxy.instead.clear()
     assert len((await world.chain.scan(cursor, [leg])).sightings) == 1
+
+
+@pytest.mark.parametrize("code", [-32005, -32000])
+async def test_more_events_than_the_node_gives_at_once_are_asked_for_in_smaller_ranges(world: World, code: int) -> None:
+    leg, cursor = world.leg(), await world.cursor()
+    for n in range(5):
+        await world.lock(world.leg(preimage=preimage(n), amount=5, timelock=world.start + 50_000))
+    await world.lock(leg)
+    await world.node.mine(NEAR)
+    too_many = proxy.error(code, "query returned more than 2 results")
+    world.proxy.instead["eth_getLogs"] = lambda params, answer: (
+        answer if len(answer["result"]) <= 2 else too_many(params, answer)
+    )
+    world.proxy.calls.clear()
+    assert [s.kind for s in (await world.chain.scan(cursor, [leg])).sightings] == [SightingKind.LOCK]
+    assert [s.kind for s in await world.chain.rescan([leg])] == [SightingKind.LOCK]
+    assert world.proxy.calls["eth_getLogs"] <= 40
+    world.proxy.instead["eth_getLogs"] = too_many
+    with pytest.raises((Unavailable, Rejected), match="more than 2"):
+        await world.chain.scan(cursor, [leg])
 
 
 async def test_a_range_that_comes_back_with_events_of_other_blocks_is_refused(world: World) -> None:

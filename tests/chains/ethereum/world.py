@@ -206,6 +206,16 @@ def watched(terms: LegTerms, own: str, *, birth: int = 0, swap_id: str = "one", 
     return WatchedLeg(swap_id, 0, leg, birth)
 
 
+async def lock_strays(world: World, leg: WatchedLeg, number: int) -> None:
+    """Many small locks by Alice with the leg's hashlock, in the mempool as one transaction."""
+    orders = []
+    for amount in range(1, number + 1):
+        terms = HtlcTerms.of(replace(leg.leg.terms, amount=amount, sender=world.alice))
+        orders.append((terms.hashlock, amount, terms.receiver_and_times))
+    data = world.htlc._abi.call("batchLock", orders)
+    await world.call(world.alice, Call(world.htlc.address, sum(range(1, number + 1)), data), gas=hex(25_000_000))
+
+
 async def deployed(node: Anvil, vault: Vault) -> tuple[str, int]:
     """The contract's address and block; blocks are mined while it is waited for."""
     deploying = asyncio.create_task(deploy(settings(node.rpc_url), vault, within_seconds=20))
