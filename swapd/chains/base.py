@@ -227,18 +227,18 @@ class HtlcChain(Protocol):
     async def draft(
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> Draft | None:
-        """A transaction for this effect. `sent` are its earlier attempts that nothing else has taken the place of, oldest
-        first, those that were mined without effect too: None when the last of them is good enough at this moment;
-        otherwise a replacement that the network accepts in its place (same sequence or inputs), or a new one if there is
-        nothing to replace. Claims and refunds are simulated last; one that would fail raises Rejected and is not built.
-        To simulate a claim shows the node its secret."""
+        """A transaction for this effect. `sent` are its earlier attempts that nothing else has taken the place of,
+        oldest first, those that were mined without effect too: None when the last of them is good enough at this
+        moment; otherwise a replacement that the network accepts in its place (same sequence or inputs), or a new one
+        if there is nothing to replace. Claims and refunds are simulated last; one that would fail raises Rejected and
+        is not built. To simulate a claim shows the node its secret."""
 
     def prepares(self, tx: SignedTx) -> bool:
         """Whether this attempt only prepares its effect (a token's approval): once mined, `draft` gives the next."""
 
     async def void(self, sent: Sequence[SignedTx]) -> Draft | None:
-        """A transaction that uses up what these attempts, earlier voids among them, reserved, without their effect; None
-        when nothing is reserved or the last void is good enough at this moment. It brings its own sequence."""
+        """A transaction that uses up what these attempts, earlier voids among them, reserved, without their effect;
+        None when nothing is reserved or the last void is good enough at this moment. It brings its own sequence."""
 
     async def broadcast(self, tx: SignedTx) -> None:
         """Send it to the network. A node that has it already is a success."""
