@@ -6,6 +6,8 @@ transaction.py  claim and refund, built, weighed and signed              (pure)
 fees.py         what to pay, as a function of the time that is left      (pure)
 rpc.py          the node's JSON-RPC, its failures sorted into our errors
 blocks.py       blocks and transactions read from the node
+hints.py        where the sightings of a leg lead, and which to follow first
+search.py       what spent an output, when no sighting tells
 look.py         a leg as the chain shows it now
 watch.py        what happened since a cursor, and what is pending
 funding.py      a lock, paid by the node's wallet

@@ -58,7 +58,7 @@ class BitcoinChain:
         self.rpc = Rpc(settings.rpc_url, settings.wallet, lambda: credentials(settings), settings.timeout_seconds)
         self._settings = settings
         self._keys = keys
-        self._look = Look(self.rpc)
+        self._look = Look.by(self.rpc)
         self._mempool = watch.Mempool(self.rpc, settings.mempool_batch)
         self._funding = Funding(self.rpc, settings.network, settings.fee)
         self._spending = Spending(self.rpc, settings.network, settings.fee, keys)
@@ -98,7 +98,8 @@ class BitcoinChain:
         return await self._mempool.look(legs)
 
     async def view(self, leg: WatchedLeg) -> LegView:
-        return view_of(leg, await self._look.coins(leg))
+        least = people.least_refund(leg.leg, self._settings.network, self._settings.fee.floor_rate)
+        return view_of(leg, await self._look.coins(leg), least)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
@@ -118,7 +119,11 @@ class BitcoinChain:
         return False
 
     async def void(self, sent: Sequence[SignedTx]) -> Ready | None:
-        """The coins of a lock that was never sent are free again; nothing has to be sent for that."""
+        """The coins of a lock that was never sent are free again; nothing has to be sent for that. What the node has
+        seen of any of these attempts may still be mined, so then they stay reserved."""
+        fates = [await self.fate(tx) for tx in sent]
+        if any(fate.state in (TxState.PENDING, TxState.MINED) for fate in fates):
+            return None
         await self._funding.release([o for tx in sent for text in tx.spends if (o := Outpoint.parse(text))])
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from swapd.chains.base import Fate, SignedTx, TxState
 from swapd.chains.bitcoin import blocks
 from swapd.chains.bitcoin.blocks import absent
-from swapd.chains.bitcoin.rpc import NOT_FOUND, Call, Rpc, RpcError
+from swapd.chains.bitcoin.rpc import NOT_FOUND, WALLET_NOT_FOUND, Call, Rpc, RpcError
 from swapd.chains.bitcoin.transaction import Outpoint, read
 
 LOOKBACK = 288
@@ -51,7 +51,7 @@ async def _depth_in_wallet(rpc: Rpc, txid: str) -> int:
     try:
         found = await rpc.wallet("gettransaction", txid)
     except RpcError as error:
-        if error.code != NOT_FOUND:
+        if error.code not in (NOT_FOUND, WALLET_NOT_FOUND):
             raise
-        return 0
+        return 0  # a wallet that is not there knows nothing either: the blocks will tell
     return int(found["confirmations"])

@@ -18,7 +18,7 @@ from swapd.chains.bitcoin.rpc import WALLET_ERROR, WALLET_LOCKED, Rpc, RpcError
 from swapd.chains.bitcoin.script import htlc_address, htlc_script, output_script
 from swapd.chains.bitcoin.settings import FeeSettings, Network
 from swapd.chains.bitcoin.transaction import Outpoint, Transaction, output_bytes, read
-from swapd.errors import Rejected
+from swapd.errors import Rejected, SwapdError
 
 USUAL_VSIZE = 11 + 68 + 43 + 31
 """Frame, one P2WPKH input, the HTLC output, change."""
@@ -31,7 +31,10 @@ class Funding:
         self._rpc = rpc
         self._network = network
         self._settings = settings
-        self._one_at_a_time = asyncio.Lock()  # two selections at once would be refused each other's coins
+        self._one_at_a_time = asyncio.Lock()  # so that what becomes reserved meanwhile is one lock's alone
+        self._before: set[Outpoint] | None = None
+        """What was reserved before a lock that failed. Kept until the next lock: a node that did not answer may reserve
+        the coins after we have looked."""
 
     async def lock(self, watched: WatchedLeg, market: Market, seconds_left: int) -> SignedTx:
         """A signed transaction with exactly one output to the leg's script, of exactly the leg's amount.
@@ -41,26 +44,34 @@ class Funding:
         terms = watched.leg.terms
         rate = fees.wanted_rate(self._settings, market, seconds_left)
         async with self._one_at_a_time:
-            funded = await self._select(htlc_address(terms, self._network), terms.amount, rate)
-        try:
-            tx, raw = await self._sign(funded["psbt"])
-            fee = satoshi(funded["fee"])
-            self._check(tx, watched, fee, market, seconds_left)
-        except BaseException:
-            # cancelled too: coins that nobody knows to be locked could not be spent until the node restarts
-            await asyncio.shield(self.release(await self._inputs(funded["psbt"])))
-            raise
+            await self._tidy()
+            self._before = None
+            before = await self._reserved()
+            try:
+                funded = await self._select(htlc_address(terms, self._network), terms.amount, rate)
+                tx, raw = await self._sign(funded["psbt"])
+                fee = satoshi(funded["fee"])
+                self._check(tx, watched, fee, market, seconds_left)
+            except BaseException as error:
+                # cancelled too: coins that nobody knows to be reserved could not be spent until the next start
+                self._before = before
+                try:
+                    await self._tidy()
+                except SwapdError as trouble:
+                    error.add_note(f"its coins are set free at the next lock, because now: {trouble}")
+                raise
         return SignedTx(tx.txid, raw, fee, fee // tx.vsize, spends=tuple(str(i.outpoint) for i in tx.inputs))
 
     async def release(self, outpoints: Sequence[Outpoint]) -> None:
         """Let the wallet use these again, as far as they are locked."""
-        locked = {(entry["txid"], entry["vout"]) for entry in await self._rpc.wallet("listlockunspent")}
-        entries = [{"txid": o.txid, "vout": o.vout} for o in outpoints if tuple(o) in locked]
+        reserved = await self._reserved()
+        entries = [{"txid": o.txid, "vout": o.vout} for o in outpoints if o in reserved]
         if entries:
             await self._rpc.wallet("lockunspent", True, entries)
 
     async def keep_only(self, outpoints: Collection[str]) -> None:
         """Of the wallet's coins, reserve exactly these ("txid:vout") as far as they are unspent."""
+        self._before = None
         await self._rpc.wallet("lockunspent", True)
         coins = await self._rpc.wallet("listunspent", 0)
         kept = [
@@ -70,6 +81,14 @@ class Funding:
         ]
         if kept:
             await self._rpc.wallet("lockunspent", False, kept)
+
+    async def _reserved(self) -> set[Outpoint]:
+        return {Outpoint(entry["txid"], entry["vout"]) for entry in await self._rpc.wallet("listlockunspent")}
+
+    async def _tidy(self) -> None:
+        """Set free what a lock that failed has reserved, also where the node's answer never came."""
+        if self._before is not None:
+            await self.release(sorted(await self._reserved() - self._before))
 
     async def _select(self, address: str, amount: int, rate: int) -> Any:
         options = {
@@ -116,7 +135,3 @@ class Funding:
             raise Rejected(
                 f"locking {btc(terms.amount)} BTC would cost {fee} satoshi now; cap_share allows at most {most}"
             )
-
-    async def _inputs(self, psbt: str) -> list[Outpoint]:
-        decoded = await self._rpc.call("decodepsbt", psbt)
-        return [Outpoint(item["txid"], item["vout"]) for item in decoded["tx"]["vin"]]

@@ -27,11 +27,9 @@ async def check_network(rpc: Rpc, settings: BitcoinSettings) -> None:
 
 
 async def open_wallet(rpc: Rpc, settings: BitcoinSettings) -> None:
-    """Load the wallet if the node has it and has not loaded it yet."""
-    if settings.wallet in await rpc.call("listwallets"):
-        return
+    """Have the node load the wallet, now and at its own starts, if it has it and has not loaded it yet."""
     try:
-        await rpc.call("loadwallet", settings.wallet)
+        await rpc.wallet("getwalletinfo")
     except RpcError as error:
         if error.code == WALLET_NOT_FOUND:
             raise Rejected(_no_wallet(settings)) from error

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from swapd.chains.base import SightingKind, WatchedLeg
+from swapd.chains.base import Sighting, WatchedLeg
 from swapd.chains.bitcoin import blocks
 from swapd.chains.bitcoin.blocks import absent, satoshi
+from swapd.chains.bitcoin.hints import hints_of, in_block, places
 from swapd.chains.bitcoin.rpc import Call, Rpc
 from swapd.chains.bitcoin.script import htlc_script, output_script, preimage_in
-from swapd.chains.bitcoin.transaction import Outpoint
+from swapd.chains.bitcoin.search import Place, Search
+from swapd.chains.bitcoin.transaction import Outpoint, Transaction
 from swapd.errors import Unavailable
 from swapd.protocol.observation import ABSENT_VIEW, LegState, LegView, Stray
 
 _TRIES = 3
 """A look takes several requests; a block that arrives in between would mix two chains, so it starts again."""
+
+MOST_STRAYS = 50
+"""Shown and refunded at a time, the largest first: anybody can make more, and a person needs to see that it is many."""
 
 
 @dataclass(frozen=True)
@@ -39,39 +44,33 @@ class Coin:
     spend: CoinSpend | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Look:
-    """Looks at legs. `_searched` remembers which blocks were searched in vain, so that an outpoint that is nowhere (a
-    lock that fell out of the mempool, an invented one) costs a search once and not at every look."""
+    """Looks at legs, in a number of requests that does not grow with what was sighted of them."""
 
     rpc: Rpc
-    _searched: dict[Outpoint, tuple[int, str]] = field(default_factory=dict)
+    search: Search
+
+    @classmethod
+    def by(cls, rpc: Rpc) -> Look:
+        return cls(rpc, Search(rpc))
 
     async def coins(self, watched: WatchedLeg) -> list[Coin]:
-        """Every output to the leg's script that its sightings lead to, in the order of the chain, mempool last."""
+        """Every output to the leg's script that its sightings lead to, in the order of the chain, mempool last.
+
+        Raises Unavailable for a node whose chain ends before the leg was born: it can not know of it.
+        """
         for _ in range(_TRIES):
             before = (await blocks.tip(self.rpc))[0]
-            coins = await _Attempt(self, watched, before.height, before.hash).coins()
+            if before.height < watched.birth:
+                raise Unavailable(
+                    f"bitcoin node: the node's tip {before.height} is below the height {watched.birth} at which the "
+                    "swap was made"
+                )
+            coins = await _Attempt(self, watched, before.height).coins()
             if await self.rpc.call("getbestblockhash") == before.hash:
                 return coins
         raise Unavailable("bitcoin node: new blocks came faster than a leg could be looked at")
-
-    async def search(
-        self, outpoints: frozenset[Outpoint], birth: int, height: int, tip_hash: str
-    ) -> dict[Outpoint, Any]:
-        """Look through the blocks since `birth` for what spent these, but not again through blocks seen before."""
-        found: dict[Outpoint, tuple[str, str]] = {}
-        for outpoint in outpoints:
-            known_height, known_hash = self._searched.get(outpoint, (birth - 1, ""))
-            if known_hash and (await blocks.hashes(self.rpc, [known_height]))[0] != known_hash:
-                known_height = birth - 1  # reorganised: what was searched is not the chain any more
-            hit = await blocks.spenders(self.rpc, frozenset({outpoint}), max(0, known_height + 1), height)
-            if hit:
-                found |= hit
-                self._searched.pop(outpoint, None)
-            else:
-                self._searched[outpoint] = (height, tip_hash)
-        return found
 
 
 @dataclass(frozen=True)
@@ -81,14 +80,14 @@ class _Attempt:
     look: Look
     watched: WatchedLeg
     height: int
-    tip_hash: str
 
     @property
     def script(self) -> bytes:
         return htlc_script(self.watched.leg.terms)
 
     async def coins(self) -> list[Coin]:
-        outpoints = _outpoints(self.watched)
+        hints = hints_of(self.watched.sightings)
+        outpoints = list(hints)
         if not outpoints:
             return []
         answers = await self.look.rpc.batch(
@@ -108,8 +107,10 @@ class _Attempt:
                 gone.append(outpoint)
             elif coin := self._unspent(outpoint, answer):
                 coins.append(coin)
-        coins = [await self._with_pending_spend(coin, pending.get(coin.outpoint)) for coin in coins]
-        coins += [coin for coin in await self._gone(gone, pending) if coin]
+        pool = await self._pool({*pending.values(), *(o.txid for o in gone if o in pending)})
+        coins += [coin for o in gone if o in pending and (coin := self._only_pending(o, pool))]
+        coins = [self._with_pending_spend(coin, pool.get(pending.get(coin.outpoint, ""))) for coin in coins]
+        coins += await self._spent({o: hints[o] for o in gone if o not in pending})
         return await self._in_order(coins)
 
     def _unspent(self, outpoint: Outpoint, answer: Any) -> Coin | None:
@@ -119,55 +120,44 @@ class _Attempt:
         height = self.height - depth + 1 if depth else None
         return Coin(outpoint, satoshi(answer["value"]), height, depth)
 
-    async def _with_pending_spend(self, coin: Coin, txid: str | None) -> Coin:
-        if txid is None:
-            return coin
-        found = await blocks.transactions(self.look.rpc, [txid])
-        if not found:  # it left the mempool meanwhile
-            return coin
-        witness = next(i.witness for i in found[0].inputs if i.outpoint == coin.outpoint)
-        return replace(coin, spend=CoinSpend(txid, 0, self._preimage(witness)))
+    async def _pool(self, txids: set[str]) -> dict[str, Transaction]:
+        """Those of them that have not left the mempool meanwhile."""
+        return {tx.txid: tx for tx in await blocks.transactions(self.look.rpc, sorted(txids))}
 
-    async def _gone(self, outpoints: Sequence[Outpoint], pending: dict[Outpoint, str]) -> list[Coin | None]:
-        """Coins that are neither in the chain's set of unspent outputs nor unspent in the mempool."""
-        result: list[Coin | None] = []
-        lost: list[Outpoint] = []
-        for outpoint in outpoints:
-            if outpoint in pending:
-                result.append(await self._pending_twice(outpoint, pending[outpoint]))
-            elif coin := await self._spent_where_sighted(outpoint):
-                result.append(coin)
-            else:
-                lost.append(outpoint)
-        found = await self.look.search(frozenset(lost), self.watched.birth, self.height, self.tip_hash)
-        return result + [await self._spent(outpoint, [where]) for outpoint, where in found.items()]
+    def _with_pending_spend(self, coin: Coin, tx: Transaction | None) -> Coin:
+        if tx is None:
+            return coin
+        witness = next(i.witness for i in tx.inputs if i.outpoint == coin.outpoint)
+        return replace(coin, spend=CoinSpend(tx.txid, 0, self._preimage(witness)))
 
-    async def _pending_twice(self, outpoint: Outpoint, spender: str) -> Coin | None:
+    def _only_pending(self, outpoint: Outpoint, pool: Mapping[str, Transaction]) -> Coin | None:
         """Lock and spend are both in the mempool."""
-        locks = await blocks.transactions(self.look.rpc, [outpoint.txid])
-        if not locks or outpoint.vout >= len(locks[0].outputs):
+        lock = pool.get(outpoint.txid)
+        if lock is None or outpoint.vout >= len(lock.outputs):
             return None
-        output = locks[0].outputs[outpoint.vout]
-        if output.script != output_script(self.script):
-            return None
-        return await self._with_pending_spend(Coin(outpoint, output.amount, None, 0), spender)
+        output = lock.outputs[outpoint.vout]
+        return Coin(outpoint, output.amount, None, 0) if output.script == output_script(self.script) else None
 
-    async def _spent_where_sighted(self, outpoint: Outpoint) -> Coin | None:
-        return await self._spent(
-            outpoint,
-            [
-                (sighting.txid, sighting.block_hash)
-                for sighting in reversed(self.watched.sightings)  # the newest is the likeliest to be still true
-                if sighting.ref == str(outpoint) and sighting.block_hash and _is_spend(sighting.kind)
-            ],
-        )
+    async def _spent(self, hints: Mapping[Outpoint, Sequence[Sighting]]) -> list[Coin]:
+        """Coins that are neither in the chain's set of unspent outputs nor unspent in the mempool."""
+        coins = await self._spent_at({o: places(seen) + self.look.search.known(o) for o, seen in hints.items()})
+        # what no block ever held (a lock that was replaced in the mempool) can not have been spent in one
+        lost = frozenset(o for o, seen in hints.items() if o not in coins and in_block(seen))
+        found = await self.look.search.spends(lost, self.watched.birth, self.height)
+        coins |= await self._spent_at({outpoint: [place] for outpoint, place in found.items()})
+        return list(coins.values())
 
-    async def _spent(self, outpoint: Outpoint, places: Sequence[tuple[str, str]]) -> Coin | None:
-        """The coin as spent by one of these transactions, each with its block; None if none really spends it."""
-        distinct = list(dict.fromkeys(places))
-        answers = await self.look.rpc.batch([Call("getrawtransaction", (txid, 2, block)) for txid, block in distinct])
-        coins = (self._spent_by(outpoint, answer) for answer in answers if not absent(answer))
-        return next((coin for coin in coins if coin), None)
+    async def _spent_at(self, tried: Mapping[Outpoint, Sequence[Place]]) -> dict[Outpoint, Coin]:
+        """The coins that one of these transactions really spends, each asked for once."""
+        distinct = list(dict.fromkeys(place for ways in tried.values() for place in ways))
+        answers = await self.look.rpc.batch([Call("getrawtransaction", (p.txid, 2, p.block_hash)) for p in distinct])
+        known = {place: answer for place, answer in zip(distinct, answers, strict=True) if not absent(answer)}
+        coins: dict[Outpoint, Coin] = {}
+        for outpoint, ways in tried.items():
+            spends = (self._spent_by(outpoint, known[place]) for place in ways if place in known)
+            if coin := next((coin for coin in spends if coin), None):
+                coins[outpoint] = coin
+        return coins
 
     def _spent_by(self, outpoint: Outpoint, answer: Any) -> Coin | None:
         """answer: a transaction of a block, with what its inputs spent."""
@@ -188,17 +178,19 @@ class _Attempt:
         return preimage_in(witness, self.script, self.watched.leg.terms.hashlock)
 
     async def _in_order(self, coins: list[Coin]) -> list[Coin]:
-        """By block, place in the block, and output. The place is asked for only where two share a block."""
-        heights = [coin.height for coin in coins if coin.height is not None]
-        places: dict[str, int] = {}
+        """By block, place in the block, and output. The place is asked for only where two that may be the leg share a
+        block."""
+        agreed = self.watched.leg.terms.amount
+        heights = [coin.height for coin in coins if coin.height is not None and coin.amount == agreed]
+        order: dict[str, int] = {}
         for height in {h for h in heights if heights.count(h) > 1}:
             block_hash = (await blocks.hashes(self.look.rpc, [height]))[0]
             listed = (await self.look.rpc.call("getblock", block_hash, 1))["tx"]
-            places |= {txid: place for place, txid in enumerate(listed)}
+            order |= {txid: place for place, txid in enumerate(listed)}
 
         def key(coin: Coin) -> tuple[float, int, str, int]:
             height = float("inf") if coin.height is None else coin.height
-            return (height, places.get(coin.outpoint.txid, 0), coin.outpoint.txid, coin.outpoint.vout)
+            return (height, order.get(coin.outpoint.txid, 0), coin.outpoint.txid, coin.outpoint.vout)
 
         return sorted(coins, key=key)
 
@@ -208,12 +200,15 @@ def the_leg(coins: Sequence[Coin], amount: int) -> Coin | None:
     return next((coin for coin in coins if coin.amount == amount), None)
 
 
-def view_of(watched: WatchedLeg, coins: Sequence[Coin]) -> LegView:
-    """What these coins mean to the leg. A secret shown by the claim of a stray is as public as any (rule S6)."""
+def view_of(watched: WatchedLeg, coins: Sequence[Coin], least: int) -> LegView:
+    """What these coins mean to the leg. A secret shown by the claim of a stray is as public as any (rule S6).
+
+    least: satoshi; what is smaller does not pay for its own refund.
+    """
     leg = the_leg(coins, watched.leg.terms.amount)
-    strays = tuple(
-        _stray(watched, coin) for coin in coins if coin is not leg and (coin.spend is None or coin.spend.depth == 0)
-    )
+    others = [coin for coin in coins if coin is not leg and (coin.spend is None or coin.spend.depth == 0)]
+    largest = sorted(others, key=lambda coin: -coin.amount)[:MOST_STRAYS]
+    strays = tuple(_stray(watched, coin, least) for coin in largest)
     public = next((coin.spend.preimage for coin in coins if coin.spend and coin.spend.preimage), None)
     if leg is None:
         return replace(ABSENT_VIEW, strays=strays, preimage=public)
@@ -238,9 +233,11 @@ def stray_reason(amount: int, agreed: int) -> str:
     return f"{blocks.btc(amount)} BTC instead of {blocks.btc(agreed)} BTC"
 
 
-def _stray(watched: WatchedLeg, coin: Coin) -> Stray:
+def _stray(watched: WatchedLeg, coin: Coin, least: int) -> Stray:
     leg = watched.leg
-    if leg.refund_by_swapd:
+    if leg.refund_by_swapd and coin.amount < least:
+        way_back = f"none: below {least} satoshi it does not pay for its own refund"
+    elif leg.refund_by_swapd:
         way_back = f"swapd sends it to {leg.refund_to} when the timelock {leg.terms.timelock} has passed"
     else:
         way_back = (
@@ -248,14 +245,6 @@ def _stray(watched: WatchedLeg, coin: Coin) -> Stray:
             f"nLockTime {leg.terms.timelock}, nSequence 0xfffffffd, witness [signature, refund key, empty, script], "
             f"script {htlc_script(leg.terms).hex()}"
         )
+    refundable = leg.refund_by_swapd and coin.depth > 0 and coin.amount >= least
     why = stray_reason(coin.amount, leg.terms.amount)
-    return Stray(str(coin.outpoint), coin.amount, why, way_back, refundable=leg.refund_by_swapd and coin.depth > 0)
-
-
-def _is_spend(kind: SightingKind) -> bool:
-    return kind in (SightingKind.CLAIM, SightingKind.REFUND)
-
-
-def _outpoints(watched: WatchedLeg) -> list[Outpoint]:
-    parsed = (Outpoint.parse(sighting.ref) for sighting in watched.sightings)
-    return list(dict.fromkeys(outpoint for outpoint in parsed if outpoint))
+    return Stray(str(coin.outpoint), coin.amount, why, way_back, refundable)

@@ -12,9 +12,8 @@ from swapd.chains.bitcoin.settings import Network
 from swapd.chains.bitcoin.transaction import (
     LARGEST_SIGNATURE,
     claim_witness_bytes,
-    dust,
     refund_witness_bytes,
-    spend_vsize,
+    worth_spending,
 )
 from swapd.errors import Invalid
 from swapd.protocol.terms import Leg, swap_id_of
@@ -55,9 +54,15 @@ def check_leg(leg: Leg, network: Network, floor_rate: int) -> None:
     )
     for field, address, witness in ways:
         payout = output_script(address, network, field)
-        least = dust(payout) + floor_rate * spend_vsize(witness, payout)
+        least = worth_spending(witness, payout, floor_rate)
         if terms.amount < least:
             raise Invalid("amount", terms.amount, f"at least {least} satoshi, or spending it leaves only dust")
+
+
+def least_refund(leg: Leg, network: Network, floor_rate: int) -> int:
+    """What must be in an output to the leg's script for its refund to leave more than dust (satoshi)."""
+    payout = output_script(leg.refund_to, network, "refund_to")
+    return worth_spending(refund_witness_bytes(LARGEST_SIGNATURE), payout, floor_rate)
 
 
 def instructions(leg: Leg, network: Network) -> Instructions:

@@ -7,6 +7,7 @@ Amounts in answers are Decimal, never float.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ BAD_PARAMETER = -8
 WALLET_ERROR = -4
 WALLET_NOT_FOUND = -18
 WALLET_LOCKED = -13
+WALLET_ALREADY_LOADED = -35
 ALREADY_IN_CHAIN = -27
 METHOD_NOT_FOUND = -32601
 
@@ -56,6 +58,7 @@ class Rpc:
     def __init__(
         self, url: str, wallet: str, credentials: Callable[[], tuple[str, str]], timeout_seconds: float
     ) -> None:
+        self._wallet = wallet
         self._wallet_path = f"/wallet/{wallet}"
         self._credentials = credentials
         self._timeout_seconds = timeout_seconds
@@ -66,6 +69,7 @@ class Rpc:
             trust_env=False,  # the node is ours: no proxy in between
         )
         self._ids = itertools.count(1)
+        self._loading = asyncio.Lock()
         self.calls = 0
 
     async def close(self) -> None:
@@ -82,9 +86,27 @@ class Rpc:
         return _result(method, answer, Unknown)
 
     async def wallet(self, method: str, *params: Any) -> Any:
-        """Ask the wallet. Deeds of the wallet are not worth an `Unknown`: reserving coins can be done again."""
+        """Ask the wallet; if the node has started without it, have it loaded first, now and at the node's next starts.
+        Deeds of the wallet are not worth an `Unknown`: reserving coins can be done again."""
+        try:
+            return await self._ask_wallet(method, params)
+        except RpcError as error:
+            if error.code != WALLET_NOT_FOUND:
+                raise
+        await self._load_wallet()
+        return await self._ask_wallet(method, params)
+
+    async def _ask_wallet(self, method: str, params: Sequence[Any]) -> Any:
         request = _request(method, params, next(self._ids))
         return _result(method, await self._post(self._wallet_path, request, method, Unavailable), Unavailable)
+
+    async def _load_wallet(self) -> None:
+        async with self._loading:  # what two found missing at once is loaded once
+            try:
+                await self.call("loadwallet", self._wallet, True)
+            except RpcError as error:
+                if error.code != WALLET_ALREADY_LOADED:
+                    raise
 
     async def batch(self, calls: Sequence[Call], *, wallet: bool = False) -> list[Any]:
         """Several questions in one request. Where the node said no there stands an `RpcError` instead of a result."""

@@ -80,6 +80,11 @@ def dust(payout: bytes) -> int:
     return 3 * (output_bytes(payout) + spending)
 
 
+def worth_spending(witness_bytes: int, payout: bytes, rate: int) -> int:
+    """The least amount (satoshi) that pays for its own claim or refund at `rate` sat/vB and leaves no dust."""
+    return dust(payout) + rate * spend_vsize(witness_bytes, payout)
+
+
 @dataclass(frozen=True)
 class Spend:
     """One HTLC output of `amount` on its way to one payout script. fee: satoshi. locktime: 0, or Unix seconds."""

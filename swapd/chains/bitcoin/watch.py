@@ -88,10 +88,12 @@ def _sighting(
 
 
 async def scan(rpc: Rpc, cursor: Cursor | None, legs: Sequence[WatchedLeg], most: int) -> Scan:
-    """Read the blocks after the cursor, at most `most`: three requests, and one for each block."""
+    """Read the blocks after the cursor, at most `most`: three requests and one for each block; one if there is none."""
     tip, _ = await blocks.tip(rpc)
     if cursor is None:
         return Scan(await _cursor_at(rpc, tip.height))
+    if cursor.hash == tip.hash:
+        return Scan(cursor)
     common, fork = await _common(rpc, cursor)
     trail = [entry for entry in (cursor.trail or ((cursor.height, cursor.hash),)) if entry[0] <= common[0]]
     if not trail or trail[-1] != common:
@@ -152,12 +154,13 @@ async def rescan(rpc: Rpc, legs: Sequence[WatchedLeg]) -> list[Sighting]:
 
 
 class Mempool:
-    """Looks at what is pending. Remembers which transactions are of no interest; forgetting that does no harm."""
+    """Looks at what is pending. Remembers which transactions are of interest and which not; forgetting does no harm."""
 
     def __init__(self, rpc: Rpc, batch: int) -> None:
         self._rpc = rpc
         self._batch = batch
         self._dull: frozenset[str] = frozenset()
+        self._telling: frozenset[str] = frozenset()
 
     async def look(self, legs: Sequence[WatchedLeg]) -> list[Sighting]:
         """Three requests, however many legs: who spends the known locks, what is in the mempool, what is new there."""
@@ -171,11 +174,14 @@ class Mempool:
             raise Unavailable("bitcoin node: it does not show its mempool")
         spenders = {s["spendingtxid"] for answer in spending for s in answer if "spendingtxid" in s}
         now = frozenset(listed)
-        # Only so many: what is skipped was never promised, and the block will show it.
-        new = sorted(now - self._dull - spenders)[: self._batch]
-        pending = await blocks.transactions(self._rpc, [*new, *sorted(spenders)])
+        # Only so many of each: what is new and was left out comes first at the next look, and the block will show it.
+        new = sorted(now - self._dull - self._telling - spenders)[: self._batch]
+        again = sorted((now & self._telling) - spenders)[: self._batch]
+        pending = await blocks.transactions(self._rpc, [*new, *again, *sorted(spenders)])
         sightings = [sighting for tx in _parents_first(pending) for sighting in net.catch(tx, None)]
-        self._dull = now - {sighting.txid for sighting in sightings}
+        found = frozenset(sighting.txid for sighting in sightings)
+        self._telling = now & (self._telling.difference(again) | found)
+        self._dull = now & (self._dull.union(new, again) - found)
         return sightings
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from swapd.chains.base import TxState
 from swapd.chains.bitcoin import BitcoinChain
 from swapd.chains.bitcoin.script import htlc_script, output_script
 from swapd.chains.bitcoin.transaction import read
-from swapd.errors import Rejected
+from swapd.errors import Rejected, Unavailable
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.terms import Wallet
 
@@ -61,6 +63,87 @@ async def test_a_void_lock_gives_its_coins_back(world: World) -> None:
     assert await world.chain.void([lock]) is None, "twice does no harm"
 
 
+async def test_a_lock_that_the_node_has_seen_keeps_its_coins_when_voided(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released: list[object] = []
+
+    async def release(outpoints: object) -> None:
+        released.append(outpoints)
+
+    monkeypatch.setattr(world.chain._funding, "release", release)
+    lock = await world.send(EffectKind.LOCK, await world.leg())
+    for _ in range(2):  # in the mempool, then in a block
+        assert await world.chain.void([lock]) is None
+        await world.node.mine(1)
+    assert released == []
+
+
+class Fault:
+    """The node does what it is asked, and then its answer to one method never comes: lost, or waited for in vain."""
+
+    def __init__(self, world: World, method: str, *, also: str = "", hangs: bool = False) -> None:
+        self._ask = {"wallet": world.chain.rpc.wallet, "call": world.chain.rpc.call}
+        self._method, self._also, self._hangs = method, also, hangs
+        self.reached = asyncio.Event()
+        self.mended = False
+        world.chain.rpc.wallet = self._wallet  # type: ignore[method-assign]
+        world.chain.rpc.call = self._call  # type: ignore[method-assign]
+
+    async def _wallet(self, method: str, *params: Any) -> Any:
+        return await self._answer("wallet", method, params)
+
+    async def _call(self, method: str, *params: Any) -> Any:
+        return await self._answer("call", method, params)
+
+    async def _answer(self, way: str, method: str, params: tuple[Any, ...]) -> Any:
+        if not self.mended and self.reached.is_set() and method == self._also:
+            raise Unavailable("down")
+        answer = await self._ask[way](method, *params)
+        if not self.mended and method == self._method:
+            self.reached.set()
+            if self._hangs:
+                await asyncio.Event().wait()
+            raise Unavailable("lost")
+        return answer
+
+
+STEPS = ["walletcreatefundedpsbt", "walletprocesspsbt", "finalizepsbt"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_lock_whose_making_fails_at_any_step_leaves_no_coin_reserved(world: World, step: str) -> None:
+    kept = await world.draft(EffectKind.LOCK, await world.leg())
+    assert kept is not None
+    before = await world.spendable()
+    Fault(world, step)
+    with pytest.raises(Unavailable, match="lost"):
+        await world.draft(EffectKind.LOCK, await world.leg())
+    assert await world.spendable() == before, "no more, and no less: the other lock keeps its coins"
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_lock_whose_making_is_cancelled_at_any_step_leaves_no_coin_reserved(world: World, step: str) -> None:
+    before = await world.spendable()
+    fault = Fault(world, step, hangs=True)
+    making = asyncio.create_task(world.draft(EffectKind.LOCK, await world.leg()))
+    await asyncio.wait_for(fault.reached.wait(), 30)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert await world.spendable() == before
+
+
+async def test_coins_that_could_not_be_set_free_at_once_are_free_for_the_next_lock(world: World) -> None:
+    fault = Fault(world, "walletcreatefundedpsbt", also="listlockunspent")
+    leg = await world.leg(amount=25 * AMOUNT)  # takes all the coins there are
+    with pytest.raises(Unavailable, match="lost"):
+        await world.draft(EffectKind.LOCK, leg)
+    assert await world.spendable() == 0
+    fault.mended = True
+    assert await world.draft(EffectKind.LOCK, leg) is not None
+
+
 async def test_coins_that_a_crash_left_reserved_are_free_after_the_next_start(world: World) -> None:
     before = await world.spendable()
     for _ in range(3):
@@ -68,6 +151,7 @@ async def test_coins_that_a_crash_left_reserved_are_free_after_the_next_start(wo
     assert await world.spendable() == 0
     after_crash = BitcoinChain(settings_for(world.node, world.wallet), world.vault)
     await after_crash.start()
+    await after_crash.resume([])
     assert (await after_crash.balances())["BTC"] == before
     await after_crash.close()
 

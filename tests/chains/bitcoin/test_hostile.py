@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
+from bitcoin.core import COutPoint, CTransaction, CTxIn, CTxOut, lx
+from bitcoin.core.script import CScript
 
 from swapd.chains.base import Sighting, SightingKind, WatchedLeg
-from swapd.errors import Rejected
+from swapd.chains.bitcoin import people, search
+from swapd.chains.bitcoin.address import output_script
+from swapd.chains.bitcoin.blocks import satoshi
+from swapd.chains.bitcoin.hints import MOST_MINED, MOST_PENDING, hints_of
+from swapd.errors import Rejected, Unavailable
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import ABSENT_VIEW, LegState
 from swapd.protocol.terms import Wallet
@@ -71,7 +78,8 @@ async def test_s12_strays_and_late_money_are_refunded_when_due(own_world: World)
     refs.append(await world.pay(leg, 3 * AMOUNT))  # long after everything expired
     leg = await world.seen(leg)
     view = await world.chain.view(leg)
-    assert (view.lock_ref, [s.ref for s in view.strays]) == (refs[0], refs[1:])
+    assert view.lock_ref == refs[0]
+    assert [s.ref for s in view.strays] == [refs[4], refs[2], refs[1], refs[3]], "the largest first"
     for stray in view.strays:
         refund = await world.send(EffectKind.REFUND, leg, stray=stray.ref)
         assert refund.spends == (stray.ref,)
@@ -149,13 +157,105 @@ async def test_s1_a_lock_that_was_claimed_is_not_locked_for_want_of_a_sighting(w
     assert (view.state, view.depth, view.preimage) == (LegState.CLAIMED, 2, world.vault.preimage(leg.index))
 
 
+async def test_s11_only_the_fifty_largest_strays_are_shown_and_dust_is_not_to_be_refunded(world: World) -> None:
+    leg = await world.leg()
+    least = people.least_refund(leg.leg, "regtest", world.chain._settings.fee.floor_rate)
+    amounts = [*range(least - 5, least), *range(least, least + 50)]
+    coin = max(await world.node.rpc("listunspent", wallet="miner"), key=lambda coin: coin["amount"])
+    change = await world.node.rpc("getnewaddress", "", "bech32", wallet="miner")
+    address = world.chain.fingerprint(leg.leg.terms)
+    rest = satoshi(Decimal(str(coin["amount"]))) - sum(amounts) - 10_000
+    script = CScript(output_script(address, "regtest", "address"))
+    outputs = [CTxOut(amount, script) for amount in amounts]
+    outputs.append(CTxOut(rest, CScript(output_script(change, "regtest", "address"))))
+    raw = CTransaction([CTxIn(COutPoint(lx(coin["txid"]), coin["vout"]))], outputs).serialize().hex()
+    signed = await world.node.rpc("signrawtransactionwithwallet", raw, wallet="miner")
+    await world.node.rpc("sendrawtransaction", signed["hex"])
+    await world.node.mine(1)
+    leg = await world.seen(leg)
+    strays = (await world.chain.view(leg)).strays
+    assert [stray.amount for stray in strays] == sorted(amounts, reverse=True)[:50]
+    assert all(stray.refundable for stray in strays)
+    few = tuple(s for s in leg.sightings if int(s.ref.split(":")[1]) < 10)
+    strays = (await world.chain.view(replace(leg, sightings=few))).strays
+    assert [(stray.amount, stray.refundable) for stray in strays] == [
+        (amount, amount >= least) for amount in sorted(amounts[:10], reverse=True)
+    ]
+    assert "does not pay for its own refund" in strays[-1].way_back
+
+
+async def _calls_of(world: World, leg: WatchedLeg) -> int:
+    before = world.chain.rpc.calls
+    assert await world.chain.view(leg) == ABSENT_VIEW
+    return world.chain.rpc.calls - before
+
+
+def _lost(leg: WatchedLeg, count: int, block_hash: str | None) -> WatchedLeg:
+    """With that many sightings of locks that are nowhere."""
+    txids = [f"{number:064x}" for number in range(1, count + 1)]
+    return replace(leg, sightings=tuple(_invented(leg, SightingKind.LOCK, f"{x}:0", x, block_hash) for x in txids))
+
+
 async def test_an_outpoint_that_is_nowhere_is_searched_for_once(world: World) -> None:
     leg = await world.leg()
     await world.node.mine(5)
-    lost = replace(leg, sightings=(_invented(leg, SightingKind.LOCK, f"{'ab' * 32}:0", "ab" * 32, None),))
-    counts = []
-    for _ in range(2):
+    lost = _lost(leg, 1, "ab" * 32)
+    assert await _calls_of(world, lost) >= 5 > await _calls_of(world, lost)
+
+
+async def test_replaced_locks_that_no_block_ever_held_cost_no_search_at_all(world: World) -> None:
+    leg = await world.leg()
+    await world.node.mine(10)
+    for count in (1, 300):
+        assert await _calls_of(world, _lost(leg, count, None)) <= 3
+
+
+async def test_one_search_reads_each_block_once_however_many_outpoints_are_lost(world: World) -> None:
+    leg = await world.leg()
+    await world.node.mine(10)
+    assert await _calls_of(world, _lost(leg, 300, "ab" * 32)) <= 10 + 6
+    await world.node.mine(1)
+    assert await _calls_of(world, _lost(leg, 300, "ab" * 32)) <= 1 + 6, "only the new block"
+
+
+async def test_a_long_search_says_so_and_goes_on_at_the_next_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_BLOCKS", 4)
+    leg = await world.leg()
+    await world.pay(leg)
+    leg = await world.seen(leg)
+    await world.node.mine(7)
+    claim = await world.send(EffectKind.CLAIM, leg)
+    await world.node.mine(1)
+    for _ in range(2):  # ten blocks, from the leg's birth on
         before = world.chain.rpc.calls
-        assert await world.chain.view(lost) == ABSENT_VIEW
-        counts.append(world.chain.rpc.calls - before)
-    assert counts[0] >= 5 > counts[1]
+        with pytest.raises(Unavailable, match="still to be searched"):
+            await world.chain.view(leg)
+        assert world.chain.rpc.calls - before <= 4 + 6
+    view = await world.chain.view(leg)
+    assert (view.state, view.depth, view.spend_txid) == (LegState.CLAIMED, 1, claim.txid)
+    before = world.chain.rpc.calls
+    assert await world.chain.view(leg) == view
+    assert world.chain.rpc.calls - before <= 5, "what was found is remembered"
+
+
+async def test_hints_of_a_flood_still_lead_to_what_may_be_the_leg(world: World) -> None:
+    leg = await world.leg()
+    ref = await world.pay(leg)
+    (found,) = await world.chain.rescan([leg])
+    strays = [_invented(leg, SightingKind.STRAY, f"{n:064x}:0", "ab" * 32, "ab" * 32) for n in range(MOST_MINED + 10)]
+    pending = [_invented(leg, SightingKind.LOCK, f"{n:064x}:1", "ab" * 32, None) for n in range(MOST_PENDING + 10)]
+    hints = hints_of([*strays, *pending, found])
+    assert len(hints) == MOST_MINED + MOST_PENDING
+    assert str(next(iter(hints))) == ref
+    assert f"{MOST_PENDING + 9:064x}:1" in map(str, hints), "of the pending ones the newest"
+
+
+async def test_s1_a_node_that_is_behind_the_swaps_birth_says_nothing_about_it(world: World) -> None:
+    leg = await world.leg()
+    early = replace(leg, birth=leg.birth + 2)
+    with pytest.raises(Unavailable, match=f"tip {leg.birth} is below the height {leg.birth + 2}"):
+        await world.chain.view(early)
+    await world.node.mine(2)
+    assert await world.chain.view(early) == ABSENT_VIEW

@@ -10,6 +10,7 @@ from swapd.chains.base import SightingKind, TxState
 from swapd.chains.bitcoin.address import output_script
 from swapd.chains.bitcoin.script import htlc_script
 from swapd.chains.bitcoin.transaction import Outpoint, Spend, claim, read
+from swapd.chains.bitcoin.watch import Mempool
 from swapd.errors import Rejected
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import ABSENT_VIEW, LegState
@@ -90,6 +91,18 @@ async def test_one_look_at_the_mempool_takes_as_many_requests_for_many_legs(worl
         await world.chain.mempool(some)
         counts.append(world.chain.rpc.calls - before)
     assert counts[1] <= counts[0] <= 3
+    await world.node.mine(1)
+
+
+async def test_what_one_look_at_the_mempool_leaves_out_the_next_one_reads(world: World) -> None:
+    legs = [await world.leg() for _ in range(5)]
+    for leg in legs:
+        await world.pay(leg, confirm=False)
+    mempool = Mempool(world.chain.rpc, batch=2)
+    found: set[str] = set()
+    for _ in range(3):
+        found |= {sighting.swap_id for sighting in await mempool.look(legs)}
+    assert found == {leg.swap_id for leg in legs}
     await world.node.mine(1)
 
 

@@ -10,10 +10,13 @@ from decimal import Decimal
 
 import pytest
 
+from swapd.chains.base import TxState
+from swapd.chains.bitcoin import BitcoinChain
 from swapd.chains.bitcoin.rpc import Call, Rpc, RpcError
 from swapd.errors import Rejected, Unavailable, Unknown
+from swapd.protocol.effects import EffectKind
 
-from .conftest import World
+from .conftest import World, settings_for
 
 Behave = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -157,3 +160,35 @@ async def test_a_node_that_restarts_writes_a_new_cookie_and_is_found_again(own_w
     before = await own_world.chain.clock()
     await own_world.node.restart()
     assert await own_world.chain.clock() == before
+
+
+async def test_a_node_that_starts_without_swapds_wallet_is_made_to_load_it_for_good(own_world: World) -> None:
+    world = own_world
+    lock = await world.draft(EffectKind.LOCK, await world.leg())
+    assert lock is not None
+    await world.node.rpc("unloadwallet", world.wallet, False)  # nor at the next start
+    await world.node.restart()
+    assert world.wallet not in await world.node.rpc("listwallets")
+    assert (await world.chain.fate(lock)).state is TxState.MISSING
+    assert await world.spendable() > 0
+    await world.node.restart()
+    assert world.wallet in await world.node.rpc("listwallets")
+
+
+async def test_many_that_find_the_wallet_missing_at_once_are_all_answered(world: World) -> None:
+    await world.node.rpc("unloadwallet", world.wallet)
+    assert len(set(await asyncio.gather(*(world.spendable() for _ in range(4))))) == 1
+
+
+async def test_the_fate_of_a_transaction_is_known_to_a_node_that_has_lost_the_wallet(world: World) -> None:
+    leg = await world.locked()
+    claim = await world.send(EffectKind.CLAIM, leg)
+    lock = await world.draft(EffectKind.LOCK, await world.leg())
+    assert lock is not None
+    await world.node.mine(1)
+    walletless = BitcoinChain(settings_for(world.node, "no such wallet"), world.vault)
+    with pytest.raises(Rejected, match="createwallet"):
+        await walletless.start()
+    assert (await walletless.fate(claim)).state is TxState.MINED
+    assert (await walletless.fate(lock)).state is TxState.MISSING
+    await walletless.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swapd.chains.base import Cursor, SightingKind, TxState
+from swapd.chains.base import Cursor, Scan, SightingKind, TxState
 from swapd.chains.bitcoin.blocks import btc
 from swapd.devnet.bitcoind import to_satoshi
 from swapd.errors import Rejected
@@ -140,6 +140,13 @@ async def test_a_scan_takes_as_many_requests_for_many_legs_as_for_one(own_world:
         assert len(found.sightings) == len(some)
         counts.append(world.chain.rpc.calls - before)
     assert counts[0] == counts[1] == 3 + 3, "three requests, and one for each block"
+
+
+async def test_a_scan_when_nothing_happened_takes_one_request(world: World) -> None:
+    cursor = (await world.chain.scan(None, [])).cursor
+    before = world.chain.rpc.calls
+    assert await world.chain.scan(cursor, [await world.leg()]) == Scan(cursor)
+    assert world.chain.rpc.calls - before == 1
 
 
 async def test_a_lock_and_its_claim_in_one_block_are_both_found(own_world: World) -> None:
