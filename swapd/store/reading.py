@@ -24,7 +24,7 @@ from swapd.store.sealing import Sealer
 
 NEXT_INDEX = "next_index"
 _ENDED = [state.value for state in EffectState if state.ended]
-_NOT_IN_BLOCK = (LegState.UNKNOWN, LegState.ABSENT, LegState.SEEN)
+_UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
 
 _Query = Select[*tuple[Any, ...]]
 
@@ -75,7 +75,7 @@ class Reading:
         return list(await self._connection.scalars(ids))
 
     async def reserved(self, now: int) -> dict[str, int]:
-        """By asset symbol, what swapd's own wallets have promised to legs that are not in a block yet but may still be.
+        """By asset symbol, what swapd's own wallets have promised to legs and not paid yet, but may still.
 
         Network fees are not in it. A damaged swap stops the count (`DamagedRow`): it blocks new swaps, not old ones.
         """
@@ -86,7 +86,7 @@ class Reading:
         for swap in found.swaps:
             for leg in swap.terms.legs:
                 row = swap.legs[leg.role]
-                hot = leg.funded_by is Wallet.HOT and row.view.state in _NOT_IN_BLOCK
+                hot = leg.funded_by is Wallet.HOT and row.view.state in _UNPAID
                 if hot and now <= leg.terms.fund_by and (row.lock_sent or not swap.memory.called_off):
                     total[leg.terms.asset.symbol] += leg.terms.amount
         return dict(total)
