@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -16,6 +17,10 @@ from swapd.cli.swap import swap
 from swapd.cli.timelocks import timelocks
 from swapd.cli.wallet import wallet
 
+RECURSION_LIMIT = 1_000
+"""Python's own. py_ecc, which comes with web3, raises it to 100,000 when it is imported, and then a deeply nested answer
+of a node overflows the stack and kills the process. Nothing here needs it."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -27,6 +32,7 @@ from swapd.cli.wallet import wallet
 @click.pass_context
 def main(context: click.Context, config: Path | None) -> None:
     """Atomic swaps between chains, with your own nodes and your own keys."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
     context.obj = Context(config)
 
 

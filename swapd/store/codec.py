@@ -19,6 +19,10 @@ Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
 _T = TypeVar("_T")
 
+MOST_BRACKETS = 2_000
+"""Nothing of ours comes near, and deeper nesting can overflow the parser's stack: a library that we use raises Python's
+recursion limit far above what the stack holds, so the interpreter would die instead of raising RecursionError."""
+
 
 def canonical(value: Json) -> str:
     """The one text of a JSON value: sorted keys, no spaces, ASCII. Floats have no business here."""
@@ -27,6 +31,8 @@ def canonical(value: Json) -> str:
 
 
 def parse(text: str) -> Json:
+    if text.count("[") + text.count("{") > MOST_BRACKETS:
+        raise Invalid("json", f"{len(text)} characters", f"at most {MOST_BRACKETS} lists and objects")
     try:
         value: Json = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError):
