@@ -18,8 +18,8 @@ from swapd.cli.timelocks import timelocks
 from swapd.cli.wallet import wallet
 
 RECURSION_LIMIT = 1_000
-"""Python's own. py_ecc, which comes with web3, raises it to 100,000 when it is imported, and then a deeply nested answer
-of a node overflows the stack and kills the process. Nothing here needs it."""
+"""Python's own. py_ecc, which comes with web3, raises it to 100,000 when imported, and then a deeply nested answer of a
+node overflows the stack and kills the process. Nothing here needs it."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
