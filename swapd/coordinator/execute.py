@@ -88,7 +88,8 @@ class Executor:
             yield error
         except Exception as error:  # a mistake of ours in one effect must not keep another one from its deadline
             log.exception("effect.mistake", swap=job.row.id, effect=stored.effect.key)
-            yield error
+            # its text was not written for people, and may hold anything: the database gets its type alone (S9)
+            yield SwapdError(f"{type(error).__name__}, a mistake of swapd's own")
 
     async def _follow(self, job: Job, stored: EffectRow) -> EffectRow:
         """Look up what became of everything that may be out, and write it down."""

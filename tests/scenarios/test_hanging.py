@@ -109,3 +109,26 @@ async def test_s2_the_reveal_is_written_down_before_any_node_is_shown_the_secret
     assert await rig.house.status(terms.swap_id) is Status.REDEEMING
     await rig.until_over(terms.swap_id, Status.COMPLETED)
     assert await rig.accounts_balance() == rig.traded(rig.house, rig.other)
+
+
+async def test_s9_a_mistake_of_ours_is_written_down_without_its_text(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception nobody foresaw may quote anything, the secret too. And the swap goes on after it."""
+    terms = await rig.agreed(rig.house, rig.other)
+    chain = rig.house.house.chain(terms.participant.terms.chain)
+
+    async def quoting(effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[Any], now: int) -> Any:
+        assert preimage is not None
+        raise ValueError(preimage.hex())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chain, "draft", quoting)
+        for _ in range(8):
+            await rig.block()
+            claim = (await rig.house.effects(terms.swap_id)).get("claim:participant")
+            if claim is not None and claim.error:
+                break
+        assert claim is not None
+        assert claim.error == "ValueError, a mistake of swapd's own"
+    rig.chains.now += 5
+    await rig.until_over(terms.swap_id, Status.COMPLETED)
+    assert await rig.accounts_balance() == rig.traded(rig.house, rig.other)
