@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv nodes test-tools demo test lint types bench bench-gas bench-bitcoin bench-swap clean
+.PHONY: help venv nodes canisters test-tools demo test lint types bench bench-gas bench-bitcoin bench-swap clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -18,8 +18,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m swapd.devnet.venv
 	@touch $@
 
-nodes: $(READY) ## bitcoind, anvil and what else comes from npm, unless they are on PATH, into .cache
-	@$(RUN) -m swapd.devnet.fetch --quiet bitcoind anvil npm
+nodes: $(READY) ## bitcoind, anvil and what else comes from npm, unless they are on PATH, and the canisters, into .cache
+	@$(RUN) -m swapd.devnet.fetch --quiet bitcoind anvil npm canisters
+
+canisters: nodes ## Compile the canisters, print their hashes, compare with the .did and stable signatures committed
+	@node canisters/build.js --check
 
 test-tools: $(READY) ## What only the tests need: PostgreSQL
 	@$(RUN) -m swapd.devnet.fetch --quiet postgres

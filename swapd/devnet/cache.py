@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def installed(name: str, *, valid: Callable[[Path], bool], build: Callable[[Path], None]) -> Path:
-    """The folder `name` of the cache, built first if it is not there or not `valid`.
+    """The folder `name` (a path inside) of the cache, built first if it is not there or not `valid`.
 
     `build` fills a temporary folder beside it, which is renamed when complete: an interrupted build leaves nothing that
     could be taken for a tool. Of several processes one builds and the others wait for it.
@@ -43,7 +43,7 @@ def installed(name: str, *, valid: Callable[[Path], bool], build: Callable[[Path
         raise Unavailable(f"cannot create the cache folder {target.parent}: {error.strerror}. {_ELSEWHERE}") from error
     if not os.access(target.parent, os.W_OK):
         raise Unavailable(f"cannot write to the cache folder {target.parent}. {_ELSEWHERE}")
-    with _lock(target.parent / f".{name}.lock"):
+    with _lock(target.parent / f".{target.name}.lock"):
         if not valid(target):
             _build_beside(target, build)
     return target

@@ -3,7 +3,7 @@
 For each tool the order is: named by the caller, in the environment, or in the configuration; on PATH; in the cache;
 fetched into it. Nothing is downloaded unless all but the last fail.
 
-    python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres npm
+    python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres npm canisters
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from swapd.devnet import debian
 from swapd.devnet.cache import installed
+from swapd.devnet.canisters import built, names
 from swapd.devnet.npm_packages import anvil_binary, node_modules
 from swapd.errors import Invalid, SwapdError, Unavailable
 from swapd.settings import DEFAULTS, load
@@ -194,6 +195,7 @@ def main() -> None:
         "anvil": lambda system: anvil(system=system).command[-1],
         "postgres": lambda system: str(postgres(system=system).programs),
         "npm": lambda system: str(node_modules()),
+        "canisters": lambda system: ", ".join(f"{name} {built(name).hash}" for name in names()),
     }
     parser = argparse.ArgumentParser(prog="swapd.devnet.fetch", description="Find devnet's programs, or fetch them.")
     parser.add_argument("tools", nargs="+", choices=finders)
