@@ -1,0 +1,25 @@
+/// How often one caller may do something: so many times in each minute of the clock. Forgotten with the minute, and on upgrade.
+import Map "mo:core/Map";
+import Nat "mo:core/Nat";
+import Nat64 "mo:core/Nat64";
+import Principal "mo:core/Principal";
+
+module {
+  public type State = { var minute : Nat64; var counts : Map.Map<Principal, Nat> };
+
+  let minuteNs : Nat64 = 60_000_000_000;
+
+  public func new() : State = { var minute = 0; var counts = Map.empty<Principal, Nat>() };
+
+  /// Counts one. Null: it may go on; else how many nanoseconds it is too early.
+  public func take(self : State, caller : Principal, perMinute : Nat, now : Nat64) : ?Nat64 {
+    if (now / minuteNs != self.minute) {
+      self.minute := now / minuteNs;
+      self.counts := Map.empty<Principal, Nat>();
+    };
+    let count = switch (Map.get(self.counts, Principal.compare, caller)) { case (?some) some; case null 0 };
+    if (count >= perMinute) return ?((self.minute + 1) * minuteNs - now);
+    Map.add(self.counts, Principal.compare, caller, count + 1);
+    null;
+  };
+};
