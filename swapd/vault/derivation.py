@@ -6,6 +6,7 @@ master seed, 32 bytes
 ├─ HKDF-SHA256, info = "swapd store v1/" network            →  the key that seals what a database must not show
 └─ BIP-39 (24 words, no extra passphrase) → BIP-32 tree
    ├─ m/44'/60'/0'/0/0                          the Ethereum account, the first one that any wallet shows
+   ├─ m/44'/223'/0'/0/0                         the identity on the Internet Computer, as its wallets derive it
    └─ m/7364'/0'/network'/index'/purpose'       a Bitcoin key of one swap
 """
 
@@ -30,6 +31,9 @@ STORE_LABEL = b"swapd store v1"
 
 ETHEREUM_PATH = "m/44'/60'/0'/0/0"
 """BIP-44, first account: a wallet that is given the words shows the same address."""
+
+ICP_PATH = "m/44'/223'/0'/0/0"
+"""BIP-44 with the coin of SLIP-44: quill, the SDK and the Ledger app show the same principal for the words."""
 
 BITCOIN_PURPOSE = 7364
 """First level of our own (BIP-43), "sd" in ASCII, so that no wallet mistakes these keys for addresses of its own."""

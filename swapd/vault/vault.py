@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from swapd.vault import bitcoin_signing, derivation, ethereum_signing, keyfile, sealing, words
-from swapd.vault.derivation import ETHEREUM_PATH, KeyPurpose, Network
+from swapd.vault import bitcoin_signing, derivation, ethereum_signing, icp_signing, keyfile, sealing, words
+from swapd.vault.derivation import ETHEREUM_PATH, ICP_PATH, KeyPurpose, Network
 from swapd.vault.ethereum_signing import SignedEthereumTransaction
 from swapd.vault.secret import Secret, Unshowable
 
@@ -20,7 +20,15 @@ class Vault(Unshowable):
     Rejected. Calls take less than a millisecond, only opening is slow.
     """
 
-    __slots__ = ("_ethereum_address", "_fingerprint", "_network", "_seed", "_store_key", "_tree_seed")
+    __slots__ = (
+        "_ethereum_address",
+        "_fingerprint",
+        "_icp_public_key",
+        "_network",
+        "_seed",
+        "_store_key",
+        "_tree_seed",
+    )
 
     def __init__(self, seed: Secret, network: Network) -> None:
         """Takes the seed over: `close` wipes it."""
@@ -30,6 +38,7 @@ class Vault(Unshowable):
         self._fingerprint = derivation.fingerprint(seed)
         self._store_key = derivation.store_key(seed, network)
         self._ethereum_address = ethereum_signing.address(self._ethereum_key())
+        self._icp_public_key = icp_signing.public_key(self._icp_key())
 
     @classmethod
     def unlock(cls, path: Path, passphrase: Secret, network: Network) -> Self:
@@ -105,9 +114,26 @@ class Vault(Unshowable):
         """EIP-712 signature, 65 bytes r ‖ s ‖ v; the domain must name chain and contract."""
         return ethereum_signing.sign_typed_data(self._ethereum_key(), domain, types, message)
 
+    @property
+    def icp_public_key(self) -> bytes:
+        """88 bytes, DER."""
+        return self._icp_public_key
+
+    @property
+    def icp_principal(self) -> bytes:
+        """29 bytes: who we are on the Internet Computer."""
+        return icp_signing.principal(self._icp_public_key)
+
+    def icp_sign_request(self, request_id: bytes) -> bytes:
+        """Sign a request to the Internet Computer, by its 32-byte id: 64 bytes r ‖ s. Nothing else is signed."""
+        return icp_signing.sign_request(self._icp_key(), request_id)
+
     def _bitcoin_key(self, index: int, purpose: KeyPurpose) -> Secret:
         path = derivation.bitcoin_path(self._network, index, purpose)
         return derivation.private_key(self._tree_seed, path)
 
     def _ethereum_key(self) -> Secret:
         return derivation.private_key(self._tree_seed, ETHEREUM_PATH)
+
+    def _icp_key(self) -> Secret:
+        return derivation.private_key(self._tree_seed, ICP_PATH)

@@ -14,7 +14,7 @@ import pytest
 
 from swapd.errors import Invalid, Rejected, SwapdError
 from swapd.vault import KeyPurpose, Network, Secret, Vault, keyfile
-from swapd.vault.derivation import ETHEREUM_PATH, bitcoin_path, private_key
+from swapd.vault.derivation import ETHEREUM_PATH, ICP_PATH, bitcoin_path, private_key
 from swapd.vault.words import tree_seed, words_from_seed
 
 SEED = hashlib.sha256(b"a seed without any regular pattern").digest()
@@ -29,7 +29,8 @@ def vault() -> Iterator[Vault]:
 
 def shows_secret(text: str) -> bool:
     tree = tree_seed(Secret(SEED))
-    keys = [private_key(tree, path) for path in (ETHEREUM_PATH, bitcoin_path(Network.MAINNET, 0, KeyPurpose.CLAIM))]
+    paths = ETHEREUM_PATH, ICP_PATH, bitcoin_path(Network.MAINNET, 0, KeyPurpose.CLAIM)
+    keys = [private_key(tree, path) for path in paths]
     secrets = [SEED, PASSPHRASE, tree.reveal(), *(key.reveal() for key in keys)]
     forms = [form for secret in secrets for form in (secret.hex(), repr(secret)[2:-1], str(list(secret))[1:-1])]
     forms.append(" ".join(words_from_seed(Secret(SEED)).split()[:3]))
@@ -96,6 +97,7 @@ def test_s9_no_error_of_the_vault_shows_a_secret_not_even_with_local_variables(v
         lambda: vault.sign_ethereum_transaction({}),
         lambda: vault.sign_ethereum_transaction(transaction),
         lambda: vault.sign_typed_data({}, {}, {}),
+        lambda: vault.icp_sign_request(b"short"),
         lambda: keyfile.create(path, Secret(SEED), Secret(PASSPHRASE), devnet=True),
         lambda: keyfile.unseal(path, Secret(PASSPHRASE)),
         lambda: keyfile.unseal(path, Secret(b"wrong"), devnet=True),
@@ -120,6 +122,7 @@ def test_s9_a_closed_vault_gives_out_public_facts_only() -> None:
         lambda: vault.bitcoin_pubkey(0, KeyPurpose.CLAIM),
         lambda: vault.sign_bitcoin(0, KeyPurpose.CLAIM, bytes(32)),
         lambda: vault.sign_typed_data({}, {}, {}),
+        lambda: vault.icp_sign_request(bytes(32)),
     ]
     for use in uses:
         with pytest.raises(Rejected, match="wiped from memory"):
