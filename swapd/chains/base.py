@@ -16,6 +16,7 @@ from typing import Protocol
 
 from swapd.protocol.effects import Effect
 from swapd.protocol.observation import LegView
+from swapd.protocol.request import Answer, Refused, Request
 from swapd.protocol.terms import Asset, Leg, LegTerms
 
 
@@ -179,6 +180,59 @@ class Health:
     mend: str = ""
 
 
+@dataclass(frozen=True)
+class Posted:
+    """A request for a swap that stands on a chain for everybody to see.
+
+    ref: the chain's name for it, which no other has. by: who asked, in the chain's form. at: Unix seconds, by the
+    chain's clock. request: what is asked for; a refusal if that cannot be read.
+    """
+
+    ref: str
+    by: str
+    at: int
+    request: Request | Refused
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer that stands there, by whomever. answer: None if it is in no form that swapd would give."""
+
+    ref: str
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a board says from a cursor on: requests without an answer, and answers. now: the chain's own time there."""
+
+    cursor: Cursor
+    now: int
+    requests: tuple[Posted, ...] = ()
+    answers: tuple[Given, ...] = ()
+
+
+class RequestBoard(Protocol):
+    """Where a chain's own programs ask for swaps and are answered. Only requests by those that the settings name are
+    taken, and only what is proven: then nobody in between can invent one, change one or hide an answer to one."""
+
+    async def asked(self, cursor: Cursor | None) -> Asked:
+        """Everything after the cursor. None: from as long ago as somebody may still wait for an answer."""
+
+    def listens_to(self, by: str) -> bool:
+        """Whether requests by this one are taken."""
+
+    def draft(self, ref: str, answer: Answer) -> Draft:
+        """The answer as a transaction. The chain keeps the first answer to a request and refuses any other, so that to
+        answer again does no harm."""
+
+    async def broadcast(self, tx: SignedTx) -> None:
+        """As `HtlcChain.broadcast`."""
+
+    async def outcome(self, tx: SignedTx) -> tuple[Fate, str]:
+        """As `HtlcChain.fate`, and in words why it had no effect, "" if it had."""
+
+
 class HtlcChain(Protocol):
     """One chain. All amounts are in smallest units, all times in Unix seconds."""
 
@@ -191,7 +245,16 @@ class HtlcChain(Protocol):
         that come after it."""
 
     @property
+    def takes_locks_once(self) -> bool:
+        """Whether the chain itself takes two locks of one leg for one, at no cost: then another may be sent after one
+        that failed or came too late."""
+
+    @property
     def assets(self) -> Mapping[str, Asset]: ...
+
+    @property
+    def board(self) -> RequestBoard | None:
+        """None where nobody asks, be it that the chain has no such place or that the settings name nobody."""
 
     async def start(self) -> None:
         """Connect; refuse (Invalid) a node on another network than configured."""

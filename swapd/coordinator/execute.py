@@ -227,10 +227,9 @@ class Executor:
         chain = self._chain(job, stored.effect)
         confirmations = job.row.terms.leg(stored.effect.role).confirmations
         for attempt in stored.attempts:
-            mined = attempt.fate is not None and attempt.fate.state is TxState.MINED
             if attempt.voiding and attempt is not stored.attempts[-1]:
                 continue  # it was begun anew since
-            if mined and _at_rest(attempt, confirmations) and not chain.prepares(attempt.tx):
+            if _mined(attempt) and _at_rest(attempt, confirmations) and not chain.prepares(attempt.tx):
                 return EffectState.VOID if attempt.voiding else EffectState.DONE
         beaten = all(map(_settled, stored.attempts)) and any(_at_rest(a, confirmations) for a in stored.attempts)
         # somebody else's transaction did it first, and ours can not be mined any more
@@ -267,7 +266,8 @@ def _decided(chain: HtlcChain, stored: EffectRow) -> bool:
     """Whether the fate of the one lock there may be is known. Signed bytes that were voided before anybody got them
     are no lock: another may take their place."""
     locks = [a for a in stored.attempts if not a.voiding and a.sent_at is not None and not chain.prepares(a.tx)]
-    return any(map(_settled, locks)) or bool(locks and stored.attempts[-1].voiding)
+    over = _mined if chain.takes_locks_once else _settled
+    return any(map(over, locks)) or bool(locks and stored.attempts[-1].voiding)
 
 
 def _tried(stored: EffectRow) -> list[SignedTx]:
@@ -279,6 +279,10 @@ def _tried(stored: EffectRow) -> list[SignedTx]:
 
 def _settled(attempt: Attempt) -> bool:
     return attempt.fate is not None and attempt.fate.state in (TxState.MINED, TxState.FAILED, TxState.REPLACED)
+
+
+def _mined(attempt: Attempt) -> bool:
+    return attempt.fate is not None and attempt.fate.state is TxState.MINED
 
 
 def _at_rest(attempt: Attempt, confirmations: int) -> bool:

@@ -67,6 +67,14 @@ class BitcoinChain:
     def in_order(self) -> bool:
         return False
 
+    @property
+    def takes_locks_once(self) -> bool:
+        return False
+
+    @property
+    def board(self) -> None:
+        """Nobody asks here."""
+
     async def start(self) -> None:
         await health.check_network(self.rpc, self._settings)
         await health.open_wallet(self.rpc, self._settings)

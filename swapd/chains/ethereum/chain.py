@@ -70,6 +70,15 @@ class EthereumChain:
         """An account's nonces are used one after another."""
         return True
 
+    @property
+    def takes_locks_once(self) -> bool:
+        """The contract refuses the second, but its gas is spent, and its nonce."""
+        return False
+
+    @property
+    def board(self) -> None:
+        """Nobody asks here."""
+
     async def start(self) -> None:
         if not self._settings.contract:  # until here an account is enough: the deployment has to be paid from it
             raise Invalid(

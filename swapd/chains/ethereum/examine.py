@@ -10,7 +10,7 @@ from swapd.chains.ethereum.htlc import Htlc, artifact
 from swapd.chains.ethereum.node import Node
 from swapd.chains.ethereum.settings import EthereumSettings
 from swapd.chains.ethereum.wallet import coin
-from swapd.chains.ethereum.words import in_units
+from swapd.chains.words import in_units
 from swapd.errors import SwapdError
 from swapd.protocol.terms import Asset
 

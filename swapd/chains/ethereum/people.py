@@ -8,7 +8,7 @@ from swapd.chains.base import Instructions, Party
 from swapd.chains.ethereum.address import checksummed
 from swapd.chains.ethereum.erc20 import approve
 from swapd.chains.ethereum.htlc import Htlc, HtlcTerms
-from swapd.chains.ethereum.words import in_units, moment
+from swapd.chains.words import in_units, moment
 from swapd.errors import Invalid
 from swapd.protocol.terms import Asset, Leg, Wallet
 

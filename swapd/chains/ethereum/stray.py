@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swapd.chains.ethereum.htlc import Htlc, HtlcTerms
-from swapd.chains.ethereum.words import moment
+from swapd.chains.words import moment
 from swapd.protocol.observation import Stray
 
 MOST_STRAYS = 50

@@ -15,7 +15,7 @@ from swapd.chains.ethereum.address import ZERO_ADDRESS, checksummed
 from swapd.chains.ethereum.chain import EthereumChain
 from swapd.chains.ethereum.htlc import HtlcTerms, artifact
 from swapd.chains.ethereum.settings import EthereumSettings
-from swapd.chains.ethereum.words import in_units, moment
+from swapd.chains.words import in_units, moment
 from swapd.errors import Invalid
 from swapd.protocol.terms import Asset, Leg, LegTerms, Wallet
 from swapd.vault.derivation import Network
