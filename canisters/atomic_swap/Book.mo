@@ -5,6 +5,7 @@ import Map "mo:core/Map";
 import Nat "mo:core/Nat";
 import Principal "mo:core/Principal";
 import Runtime "mo:core/Runtime";
+import Set "mo:core/Set";
 import Agenda "Agenda";
 import Certification "Certification";
 import Escrow "Escrow";
@@ -21,6 +22,7 @@ module {
     log : Log.State;
     tree : Certification.State;
     agenda : Agenda.State;
+    failed : Set.Set<Blob>; // the canister trapped at a ledger's answer, and could not say so
     openOf : Map.Map<Principal, Nat>; // by initiator
     var open : Nat;
     var quarantined : Nat;
@@ -31,6 +33,7 @@ module {
     log = Log.new();
     tree = Certification.new();
     agenda = Agenda.new();
+    failed = Set.empty<Blob>();
     openOf = Map.empty<Principal, Nat>();
     var open = 0;
     var quarantined = 0;
@@ -62,9 +65,8 @@ module {
     Agenda.move(self.agenda, swap.id, dueOf(old), changed.due);
     let record = { changed with swap = { swap with last_event = Log.append(self.log, event, now) } };
     Store.put(self.store, swap.id, to_candid (record));
-    Store.putLeaf(self.store, swap.id, HashTree.leaf(to_candid (record.swap)));
-    let bucket = Certification.bucketOf(swap.id);
-    Certification.setBucket(self.tree, bucket, Store.bucket(self.store, bucket));
+    let bucket = Store.putLeaf(self.store, swap.id, HashTree.leaf(to_candid (record.swap)));
+    Certification.setBucket(self.tree, Certification.bucketOf(swap.id), bucket);
     certify(self);
     record;
   };
@@ -86,11 +88,10 @@ module {
 
   /// The swap, if there is one, and the witness for it or for there being none.
   public func show(self : State, id : Blob) : { swap : ?Types.Swap; witness : Blob } {
-    let entries = Store.bucket(self.store, Certification.bucketOf(id));
-    switch (get(self, id)) {
-      case (?{ swap }) ({ swap = ?swap; witness = Certification.swapWitness(self.tree, tip(self), id, ?to_candid (swap), entries) });
-      case null ({ swap = null; witness = Certification.swapWitness(self.tree, tip(self), id, null, entries) });
-    };
+    let swap = switch (get(self, id)) { case (?{ swap }) ?swap; case null null };
+    let certified = switch swap { case (?some) ?to_candid (some); case null null };
+    let below = Store.witness(self.store, id, certified);
+    { swap; witness = Certification.bucketWitness(self.tree, tip(self), Certification.bucketOf(id), below) };
   };
 
   /// Up to `limit` swaps that fit, out of the next `scan` ones in the order of ids, and where to go on.

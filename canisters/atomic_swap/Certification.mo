@@ -2,8 +2,8 @@
 ///
 /// The tree is `fork(fork("last_block_hash", "last_block_index"), "swaps" → T)`. T is a perfect binary tree of 16 levels over the first
 /// 16 bits of a swap's id, most significant first, 0 to the left. Every level is a real fork, also over nothing, and below it are 65,536
-/// buckets: so a change costs 16 forks, however many swaps there are. A bucket is empty, or one labelled swap, or a fork of the first and
-/// the rest, in the order of ids. A witness holds the path and the whole bucket, so that it proves absence too.
+/// buckets: so a change costs 16 forks, however many swaps there are. What is below a bucket is `Store`'s: a trie over the other bits. A witness
+/// follows the bits of an id to where it has to be, and shows what is there: so it proves absence too.
 ///
 /// The digests of T are in stable memory: node 1 is its root, nodes 2n and 2n+1 are below node n, 65,536 onwards are the buckets.
 import CertifiedData "mo:core/CertifiedData";
@@ -22,9 +22,6 @@ module {
 
   /// Hash and index of the newest event.
   public type Tip = { hash : Blob; index : Nat };
-
-  /// A swap as its bucket knows it; `leaf` is the digest of a leaf with `to_candid` of the swap.
-  public type Entry = { id : Blob; leaf : Digest };
 
   let buckets = 65_536;
   let digestSize : Nat64 = 32;
@@ -47,10 +44,10 @@ module {
   /// The bucket of a swap, 0 to 65,535.
   public func bucketOf(id : Blob) : Nat = id[0].toNat() * 256 + id[1].toNat();
 
-  /// Writes down what is in a bucket now.
-  public func setBucket(self : State, bucket : Nat, entries : [Entry]) {
+  /// Writes down the digest that a bucket has now.
+  public func setBucket(self : State, bucket : Nat, bucketDigest : Digest) {
     var node = buckets + bucket;
-    var digest = bucketDigest(entries, 0);
+    var digest = bucketDigest;
     write(self.nodes, node, digest);
     while (node > 1) {
       let sibling = read(self.nodes, beside(node));
@@ -69,11 +66,10 @@ module {
   /// Shows the tip of the log (ICRC-3, `icrc3_get_tip_certificate`).
   public func tipWitness(self : State, tip : Tip) : Blob = HashTree.encode(#Fork(tipTree(tip), #Pruned(swapsDigest(self))));
 
-  /// Shows one swap, `candid` being its certified bytes, or that there is none: `entries` is the whole bucket it would be in.
-  public func swapWitness(self : State, tip : Tip, id : Blob, candid : ?Blob, entries : [Entry]) : Blob {
-    let bucket = bucketOf(id);
+  /// Shows a bucket, as `below` shows what is in it.
+  public func bucketWitness(self : State, tip : Tip, bucket : Nat, below : HashTree.Tree) : Blob {
     var node = buckets + bucket;
-    var tree = bucketTree(entries, 0, id, candid);
+    var tree = below;
     while (node > 1) {
       let sibling = #Pruned(read(self.nodes, beside(node)));
       tree := if (node % 2 == 0) #Fork(tree, sibling) else #Fork(sibling, tree);
@@ -87,27 +83,6 @@ module {
   };
 
   func swapsDigest(self : State) : Digest = HashTree.labelled("swaps", read(self.nodes, 1));
-
-  func bucketDigest(entries : [Entry], from : Nat) : Digest {
-    if (entries.size() == 0) return HashTree.empty();
-    let { id; leaf } = entries[from];
-    let digest = HashTree.labelled(id, leaf);
-    if (from + 1 == entries.size()) digest else HashTree.fork(digest, bucketDigest(entries, from + 1));
-  };
-
-  func bucketTree(entries : [Entry], from : Nat, wanted : Blob, candid : ?Blob) : HashTree.Tree {
-    if (entries.size() == 0) return #Empty;
-    let tree = entryTree(entries[from], wanted, candid);
-    if (from + 1 == entries.size()) tree else #Fork(tree, bucketTree(entries, from + 1, wanted, candid));
-  };
-
-  func entryTree({ id; leaf } : Entry, wanted : Blob, candid : ?Blob) : HashTree.Tree {
-    switch candid {
-      case (?content) if (id == wanted) return #Labelled(id, #Leaf content);
-      case null {};
-    };
-    #Labelled(id, #Pruned leaf);
-  };
 
   func beside(node : Nat) : Nat = if (node % 2 == 0) node + 1 else node - 1;
 

@@ -1,7 +1,8 @@
 /// Moves a swap's money: the one place where a ledger is called for it.
 ///
 /// Before every `await` the record is stored as `Escrow.sending` leaves it, after it the record is read anew. One call of a swap is under way at a
-/// time. A trap after the ledger's answer undoes what was written since, and runs the `finally` blocks: they put the swap into quarantine.
+/// time. A trap after the ledger's answer undoes what was written since, and runs the `finally` blocks: they mark the swap as failed. They can do
+/// no more, because nothing can be certified there; the next message that is about the swap, the sweep's at the latest, puts it into quarantine.
 import Blob "mo:core/Blob";
 import Nat64 "mo:core/Nat64";
 import Set "mo:core/Set";
@@ -27,6 +28,15 @@ module {
   public func now() : Nat64 = Nat64.fromIntWrap(Time.now());
 
   public func isBusy(context : Context, id : Blob) : Bool = Set.contains(context.busy, Blob.compare, id);
+
+  /// To be called before anything else is done with a swap: if the canister failed at a ledger's answer, it goes into quarantine now.
+  public func attend({ book } : Context, id : Blob) {
+    if (not Set.contains(book.failed, Blob.compare, id)) return;
+    Set.remove(book.failed, Blob.compare, id);
+    let record = Book.the(book, id);
+    let event = Events.quarantined(record.swap, record.journal.intent, "the canister failed at the ledger's answer");
+    ignore Book.write(book, Escrow.quarantined(record), event, now());
+  };
 
   /// Carries out what is journaled for a swap that is not busy, as far as it goes now. It may be locked, claimed, refunded, cancelled or in
   /// quarantine then.
@@ -76,7 +86,7 @@ module {
       written := true;
       step;
     } finally {
-      if (not written) quarantine(context, record, "the canister failed at the ledger's answer");
+      if (not written) Set.add(context.book.failed, Blob.compare, id);
     };
   };
 
@@ -135,11 +145,5 @@ module {
   /// A swap found unfunded after `fund_by`: no new pull, the balance decides.
   func late({ swap } : Escrow.Record) : Escrow.Look {
     { enough = Escrow.pulled(swap.args); ifThere = #Late; ifGone = #Failed "not funded by fund_by" };
-  };
-
-  func quarantine({ book } : Context, { swap; journal } : Escrow.Record, why : Text) {
-    let record = Book.the(book, swap.id);
-    if (record.swap.phase != swap.phase) return;
-    ignore Book.write(book, Escrow.quarantined(record), Events.quarantined(swap, journal.intent, why), now());
   };
 };

@@ -24,6 +24,7 @@ module {
     if (caller.isAnonymous()) return #Err(Errors.anonymous());
     switch (Terms.terms(args, context.self)) { case (?wrong) return #Err(Errors.invalid(wrong)); case null {} };
     let id = Terms.swapId(context.self, caller, args.nonce);
+    Settlement.attend(context, id);
     let now = Settlement.now();
     let old = Book.get(context.book, id);
     let busy = Settlement.isBusy(context, id);
@@ -49,6 +50,7 @@ module {
   public func complete(context : Context, caller : Principal, id : Blob, secret : Blob) : async* Result {
     if (caller.isAnonymous()) return #Err(Errors.anonymous());
     if (secret.size() != 32) return #Err(Errors.invalid("secret: 32 bytes"));
+    Settlement.attend(context, id);
     let ?record = Book.get(context.book, id) else return #Err(Errors.noSwap());
     let { swap } = record;
     if (swap.phase != #Locked and swap.phase != #Claiming and swap.phase != #Claimed) return #Err(wrongPhase(swap));
@@ -63,6 +65,7 @@ module {
   /// Pays back: to be had by anyone from the deadline on, and at any time by the recipient.
   public func refund(context : Context, caller : Principal, id : Blob) : async* Result {
     if (caller.isAnonymous()) return #Err(Errors.anonymous());
+    Settlement.attend(context, id);
     let ?record = Book.get(context.book, id) else return #Err(Errors.noSwap());
     let { swap } = record;
     if (swap.phase == #Refunded) return #Ok swap;
@@ -82,6 +85,7 @@ module {
   /// Takes up what is journaled for a swap. A swap with nothing to take up is answered as it is.
   public func resume(context : Context, caller : Principal, id : Blob) : async* Result {
     if (caller.isAnonymous()) return #Err(Errors.anonymous());
+    Settlement.attend(context, id);
     let ?{ swap } = Book.get(context.book, id) else return #Err(Errors.noSwap());
     switch (swap.phase) {
       case (#Quarantined _) return #Err(wrongPhase(swap));
@@ -96,6 +100,7 @@ module {
 
   /// The arbiter's word on a swap in quarantine, believed only if the escrow's balance says the same. The payee is what it always was.
   public func resolve(context : Context, caller : Principal, id : Blob, block : ?Nat) : async* Result {
+    Settlement.attend(context, id);
     let ?{ swap } = Book.get(context.book, id) else return #Err(Errors.noSwap());
     let #Quarantined intent = swap.phase else return #Err(wrongPhase(swap));
     if (Settlement.isBusy(context, id)) return #Err(Errors.busy());
@@ -123,6 +128,7 @@ module {
 
   /// Begins to take up a swap that is due, of the canister's own accord.
   public func sweep(context : Context, id : Blob) : async* () {
+    Settlement.attend(context, id);
     let ?record = Book.get(context.book, id) else return;
     if (Settlement.isBusy(context, id)) return;
     let now = Settlement.now();

@@ -3,9 +3,11 @@
 /// Each swap is taken up in a message of its own, so that one that fails, or whose ledger is silent, holds up no other.
 import Array "mo:core/Array";
 import Nat "mo:core/Nat";
+import Iter "mo:core/Iter";
 import Map "mo:core/Map";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
+import Set "mo:core/Set";
 import Agenda "Agenda";
 import Book "Book";
 import Escrow "Escrow";
@@ -20,17 +22,18 @@ module {
 
   public func new() : State = { var last = 0; underWay = Map.empty<Principal, Nat>() };
 
-  /// The swaps to take up in this run. Each of them is put off already, so that it is not at the head of the agenda whatever becomes of it.
+  /// The swaps to take up in this run: those that failed, then those that are due. Each of these is put off already, so that it is not at the head of the agenda whatever becomes of it.
   public func due(self : State, context : Settlement.Context, now : Nat64) : [Blob] {
     self.last := now;
-    let ids = Agenda.due(context.book.agenda, now, perRun);
-    ids.filter(
+    let { agenda; failed } = context.book;
+    let dueNow = Agenda.due(agenda, now, perRun).filter(
       func(id) {
         let record = Book.the(context.book, id);
         Book.note(context.book, { record with due = now + Escrow.wait(record.journal.tries + 1) });
         not Settlement.isBusy(context, id) and count(self, record.swap.args.ledger) < perLedger;
       }
     );
+    Array.concat(Iter.toArray(Iter.take(Set.values(failed), perRun)), dueNow);
   };
 
   /// Counts one that begins, or that ended.

@@ -52,6 +52,8 @@ class Board:
         oldest = tip.time_ns - PATIENCE * NANOSECONDS
         known = self._known(cursor)
         start, before = known or (await self._first_since(oldest, tip), None)
+        if start > tip.length:
+            raise Untrusted(f"the log has {tip.length} blocks, and had {start} before")
         requests: dict[str, Posted] = {}
         answers: list[Given] = []
         async for block in self._log.read(start, before, tip):

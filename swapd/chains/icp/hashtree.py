@@ -210,28 +210,37 @@ def labels(tree: Tree) -> list[tuple[bytes, Tree]]:
 def find_swap(tree: Tree, swap_id: bytes) -> bytes | None:
     """The certified record of a swap in the tree of `atomic_swap`, None if there is provably no such swap.
 
-    Below the label `swaps` stand BUCKET_BITS levels of forks, then the bucket of all swaps whose ids begin with these
-    bits. So a bucket that is there in full proves what is not in it. Raises Untrusted if the way there or the answer
-    was left out.
+    Below the label `swaps` every swap has its place: each bit of its id is a fork, 0 to the left, for the first
+    BUCKET_BITS bits always and from there on until it is alone. So whatever else stands at the place of an id, or that
+    nothing does, proves that there is no such swap. Raises Untrusted if the way there or the answer was left out.
     """
     found = lookup(tree, [b"swaps"])
     if not isinstance(found, Found):
         raise Untrusted("the witness has no swaps")
-    node = found.tree
-    prefix = int.from_bytes(swap_id) >> 8 * len(swap_id) - BUCKET_BITS
-    for level in reversed(range(BUCKET_BITS)):
-        if not isinstance(node, Fork):
-            raise Untrusted("the witness leaves out the way to the swap")
-        node = node.right if prefix >> level & 1 else node.left
-    bucket = _forest(node)
-    for each in bucket:
-        if isinstance(each, Labeled) and each.label == swap_id:
-            if not isinstance(each.tree, Leaf):
-                raise Untrusted("the witness leaves out the swap's record")
-            return each.tree.value
-    if not all(isinstance(each, Labeled) for each in bucket):
-        raise Untrusted("the witness leaves out a part of the swap's bucket")
-    return None
+    node, depth = found.tree, 0
+    while isinstance(node, Fork) and depth < 8 * len(swap_id):
+        node = node.right if _bit(swap_id, depth) else node.left
+        depth += 1
+    if depth < BUCKET_BITS:
+        raise Untrusted("the witness leaves out the way to the swap")
+    match node:
+        case Empty():
+            return None
+        case Labeled(label, Leaf(value)) if label == swap_id:
+            return value
+        case Labeled(label) if label != swap_id and _agree(label, swap_id, depth):
+            return None
+    raise Untrusted("the witness leaves out what stands at the swap's place")
+
+
+def _agree(one: bytes, other: bytes, bits: int) -> bool:
+    """Whether two ids begin with the same bits."""
+    return len(one) == len(other) and all(_bit(one, number) == _bit(other, number) for number in range(bits))
+
+
+def _bit(data: bytes, number: int) -> int:
+    """From the most significant bit of the first byte on."""
+    return data[number // 8] >> 7 - number % 8 & 1
 
 
 def _step(tree: Tree, label: bytes) -> Found | Absent | Hidden:

@@ -6,7 +6,6 @@ Sources: IC interface specification, "Textual representation of principals"; ICR
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import zlib
 from dataclasses import dataclass
@@ -20,14 +19,8 @@ ANONYMOUS = b"\x04"
 LARGEST = 29
 SUBACCOUNT_BYTES = 32
 
-_SELF_AUTHENTICATING = b"\x02"
 _TEXT = "a principal in text, like rrkah-fqaaa-aaaaa-aaaaq-cai"
 _ACCOUNT = "an ICRC-1 account: a principal, or principal-checksum.subaccount"
-
-
-def self_authenticating(public_key: bytes) -> bytes:
-    """The 29-byte principal of a public key in DER."""
-    return hashlib.sha224(public_key).digest() + _SELF_AUTHENTICATING
 
 
 def text(principal: bytes) -> str:

@@ -107,7 +107,7 @@ def delegation(subnet: Key, root: Key, state: State) -> dict[str, bytes]:
 
 
 def swap_tree(swaps: Mapping[bytes, bytes], shown: bytes | None = None) -> Tree:
-    """The canister's whole hash tree, or the witness for one id: its bucket, with the other records left out."""
+    """The canister's whole hash tree, or the witness for one id: the way to its place, and what is there."""
     return Fork(
         Labeled(b"last_block_hash", pruned(Leaf(b"h")) if shown else Leaf(b"h")),
         Labeled(b"swaps", _level(swaps, 0, shown)),
@@ -115,12 +115,10 @@ def swap_tree(swaps: Mapping[bytes, bytes], shown: bytes | None = None) -> Tree:
 
 
 def _level(swaps: Mapping[bytes, bytes], depth: int, shown: bytes | None) -> Tree:
-    if depth == hashtree.BUCKET_BITS:
-        bucket = [
-            Labeled(id_, Leaf(swaps[id_]) if shown in (id_, None) else pruned(Leaf(swaps[id_])))
-            for id_ in sorted(swaps)
-        ]
-        return forks(bucket)
+    if depth >= hashtree.BUCKET_BITS and len(swaps) <= 1:
+        for id_, record in swaps.items():
+            return Labeled(id_, Leaf(record) if shown in (id_, None) else pruned(Leaf(record)))
+        return Empty()
     left = {id_: record for id_, record in swaps.items() if not bit(id_, depth)}
     right = {id_: record for id_, record in swaps.items() if bit(id_, depth)}
     if shown is None:
@@ -131,7 +129,9 @@ def _level(swaps: Mapping[bytes, bytes], depth: int, shown: bytes | None) -> Tre
 
 
 def _branch(swaps: Mapping[bytes, bytes], depth: int) -> Tree:
-    return _level(swaps, depth + 1, None) if swaps else Pruned(EMPTY_LEVELS[hashtree.BUCKET_BITS - depth - 1])
+    if swaps or depth + 1 >= hashtree.BUCKET_BITS:
+        return _level(swaps, depth + 1, None)
+    return Pruned(EMPTY_LEVELS[hashtree.BUCKET_BITS - depth - 1])
 
 
 def bit(id_: bytes, place: int) -> int:

@@ -262,28 +262,25 @@ def test_a_witness_for_another_swap_proves_nothing(one: bytes, other: bytes) -> 
         hashtree.find_swap(witness, one)
 
 
-def test_a_record_or_a_part_of_the_bucket_that_is_left_out_is_no_absence() -> None:
+def test_a_record_that_is_left_out_is_no_absence() -> None:
     one, two = bytes(31) + b"\1", bytes(31) + b"\2"
-    swaps = {one: b"1", two: b"2"}
-    with pytest.raises(Untrusted, match="leaves out the swap's record"):
-        hashtree.find_swap(forge.swap_tree(swaps, one), two)
+    witness = forge.swap_tree({one: b"1", two: b"2"}, one)
+    assert hashtree.find_swap(witness, one) == b"1"
+    with pytest.raises(Untrusted, match="leaves out what stands"):
+        hashtree.find_swap(witness, two)
+    alone = forge.swap_tree({one: b"1"}, two)  # it shows that only `one` is there, without its record
+    assert hashtree.find_swap(alone, two) is None
+    with pytest.raises(Untrusted, match="leaves out what stands"):
+        hashtree.find_swap(alone, one)
 
-    def replaced(tree: Tree) -> Tree:
-        """With the bucket's second entry left out."""
-        match tree:
-            case Fork(Labeled(label) as left, right) if label == one:
-                return Fork(left, forge.pruned(right))
-            case Fork(left, right):
-                return Fork(replaced(left), replaced(right))
-            case Labeled(label, below):
-                return Labeled(label, replaced(below))
-        return tree
 
-    spoilt = replaced(forge.swap_tree(swaps, one))
-    assert hashtree.digest(spoilt) == hashtree.digest(forge.swap_tree(swaps))
-    assert hashtree.find_swap(spoilt, one) == b"1"
-    with pytest.raises(Untrusted, match="leaves out a part of the swap's bucket"):
-        hashtree.find_swap(spoilt, two)
+@pytest.mark.parametrize("label", [b"\1" + bytes(31), bytes(31), b""])
+def test_a_swap_in_the_wrong_place_proves_nothing(label: bytes) -> None:
+    tree: Tree = Labeled(label, Leaf(b"1"))
+    for _ in range(hashtree.BUCKET_BITS):
+        tree = Fork(tree, Empty())
+    with pytest.raises(Untrusted, match="leaves out what stands"):
+        hashtree.find_swap(Labeled(b"swaps", tree), bytes(32))
 
 
 def test_a_tree_without_swaps_proves_nothing() -> None:

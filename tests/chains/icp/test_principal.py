@@ -12,7 +12,6 @@ from swapd.chains.icp.principal import (
     Account,
     parse,
     parse_account,
-    self_authenticating,
     text,
 )
 from swapd.errors import Invalid
@@ -70,11 +69,6 @@ def test_a_principal_has_at_most_29_bytes() -> None:
         text(bytes(30))
     with pytest.raises(Invalid):
         Account(bytes(30))
-
-
-def test_a_key_has_its_principal() -> None:
-    assert len(self_authenticating(b"any key")) == 29
-    assert self_authenticating(b"any key")[-1] == 2
 
 
 # -- accounts: the examples of ICRC-1's textual encoding
