@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -39,7 +40,7 @@ def _plain_errors(function: Callable[P, None]) -> Callable[P, None]:
 
 @click.group()
 def devnet() -> None:
-    """bitcoind in regtest and anvil, with a block every second. Play money only."""
+    """bitcoind in regtest, anvil and a replica of the Internet Computer. Play money only."""
 
 
 @devnet.command()
@@ -96,18 +97,9 @@ def status(folder: Path, as_json: bool) -> None:
 
 def _announce(state: DevnetState) -> None:
     say("devnet is running; to point swapd at it:")
-    for name, value in environment(state).items():
-        say(f"  export {name}={value}")
+    for name, value in state.variables().items():
+        say(f"  export {name}={shlex.quote(value)}")
 
 
 def _announce_json(state: DevnetState) -> None:
-    print_json({"environment": environment(state)})
-
-
-def environment(state: DevnetState) -> dict[str, str]:
-    """The settings that point swapd at a devnet's nodes."""
-    return {
-        "SWAPD__CHAINS__BITCOIN__RPC_URL": state.bitcoin.rpc_url,
-        "SWAPD__CHAINS__BITCOIN__RPC_COOKIE_FILE": state.bitcoin.cookie_file,
-        "SWAPD__CHAINS__ETHEREUM__RPC_URL": state.ethereum.rpc_url,
-    }
+    print_json({"environment": state.variables()})

@@ -12,6 +12,7 @@ from swapd.cli.contract import contract
 from swapd.cli.devnet import devnet
 from swapd.cli.doctor import doctor
 from swapd.cli.init import init
+from swapd.cli.requests import requests
 from swapd.cli.run import run
 from swapd.cli.swap import swap
 from swapd.cli.timelocks import timelocks
@@ -36,7 +37,7 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = Context(config)
 
 
-for each in (init, run, swap, wallet, timelocks, contract, devnet, doctor):
+for each in (init, run, swap, requests, wallet, timelocks, contract, devnet, doctor):
     main.add_command(each)
 
 

@@ -17,7 +17,8 @@ from swapd.chains.base import Instructions
 from swapd.protocol.observation import LegView
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Asset, Leg, Role
-from swapd.store import AuditEntry, EffectRow, SwapRow
+from swapd.store import AuditEntry, EffectRow, RequestRow, RequestState, SwapRow
+from swapd.store.codec import encode
 
 console = Console()
 
@@ -29,6 +30,13 @@ COLOURS = {
     Status.EXPIRED: "dim",
     Status.CANCELLED: "dim",
 }
+
+REQUEST_COLOURS = {
+    RequestState.WAITING: "cyan",
+    RequestState.DECIDED: "cyan",
+    RequestState.ANSWERED: "green",
+}
+"""All others want a look."""
 
 
 def print_json(value: object) -> None:
@@ -131,6 +139,52 @@ def _effect_dict(effect: EffectRow) -> dict[str, Any]:
             for attempt in effect.attempts
         ],
     }
+
+
+def request_dict(row: RequestRow) -> dict[str, Any]:
+    """A request from a chain's board as JSON."""
+    return {
+        "chain": row.chain,
+        "ref": row.ref,
+        "by": row.by,
+        "asked_at": _both(row.asked_at),
+        "asked": encode(row.request),
+        "state": row.state.value,
+        "swap": row.swap_id,
+        "refused": encode(row.refusal),
+        "trouble": row.error,
+        "attempts": row.attempts,
+    }
+
+
+def print_request(row: RequestRow, now: int) -> None:
+    """Who asked for a swap, and whether the answer stands on the chain."""
+    style = REQUEST_COLOURS.get(row.state, "red")
+    say(f"\nasked for by {row.by} on {row.chain}, {when(row.asked_at, now)}: ", (row.state.value, style))
+    say(f"  request {row.ref}")
+    if row.error:
+        say("  trouble: ", (row.error, "red"))
+
+
+def requests_table(rows: tuple[RequestRow, ...]) -> Table:
+    table = Table(
+        *(Column("asked", no_wrap=True), "by", exact("gives"), exact("gets"), Column("state", no_wrap=True)),
+        *(Column("swap", no_wrap=True), "refused, or trouble"),
+        title="requests",
+    )
+    for row in rows:
+        asked, refusal = row.request, row.refusal
+        words = f"{refusal.field}: {refusal.reason}" if refusal else row.error
+        table.add_row(
+            moment(row.asked_at),
+            f"{row.by} on {row.chain}",
+            f"{asked.give_amount} {escape(asked.give)}" if asked else "?",
+            f"{asked.get_amount} {escape(asked.get)}" if asked else "?",
+            f"[{REQUEST_COLOURS.get(row.state, 'red')}]{row.state.value}[/]",
+            row.swap_id or "",
+            escape(words),
+        )
+    return table
 
 
 def exact(heading: str) -> Column:

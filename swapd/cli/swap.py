@@ -20,7 +20,9 @@ from swapd.cli.show import (
     moment,
     print_instructions,
     print_json,
+    print_request,
     print_swap,
+    request_dict,
     say,
     swap_dict,
     swaps_table,
@@ -272,6 +274,7 @@ async def _print_one(house: House, swap_id: str, as_json: bool) -> None:
     async with house.store.read() as reading:
         row = await reading.swap(swap_id)
         effects = await reading.effects(swap_id)
+        request = await reading.request_for(swap_id)
         trail = await reading.audit_trail(swap_id)
     now = house.clock()
     waiting = [
@@ -280,9 +283,13 @@ async def _print_one(house: House, swap_id: str, as_json: bool) -> None:
         if _waits_for_owner(row, leg, now)
     ]
     if as_json:
-        print_json(swap_dict(row, effects) | {"instructions": [instructions_dict(*each) for each in waiting]})
+        told = swap_dict(row, effects)
+        told["request"] = None if request is None else request_dict(request)
+        print_json(told | {"instructions": [instructions_dict(*each) for each in waiting]})
         return
     print_swap(row, effects, trail, now)
+    if request is not None:
+        print_request(request, now)
     for each in waiting:
         print_instructions(*each)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from swapd.chains.base import Party
@@ -10,9 +11,12 @@ from swapd.chains.settings import AssetSettings
 from swapd.coordinator.funds import require_funds
 from swapd.coordinator.house import House, Market
 from swapd.errors import Invalid, Rejected
+from swapd.protocol.request import Request as Request
+from swapd.protocol.request import Side as Side
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Asset, Leg, LegTerms, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
 from swapd.protocol.timelock import LegTiming, Plan, check_times, plan
+from swapd.store import Transaction
 
 EPOCH = 1_767_225_600
 """2026-01-01, from which swap indexes follow the clock."""
@@ -31,30 +35,11 @@ TRIES = 5
 """How often an index may be taken by somebody else between looking and writing before a person is told."""
 
 
-@dataclass(frozen=True)
-class Side:
-    """One party as the person creating the swap describes it.
-
-    refund_to: address or key on the chain that the party funds. receive_at: on the chain that it claims. Neither is
-    given for swapd's own wallet. claims_itself: it waives that swapd holds its pre-signed claim before the reveal (S2).
-    """
-
-    wallet: Wallet
-    refund_to: str | None = None
-    receive_at: str | None = None
-    claims_itself: bool = False
+class TooManyOpen(Rejected):
+    """As many swaps are open as may be."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is swapped: the initiator gives `give_amount` of `give` and gets `get_amount` of `get` (smallest units)."""
-
-    give: str
-    give_amount: int
-    get: str
-    get_amount: int
-    initiator: Side
-    participant: Side
+Also = Callable[[Transaction, SwapTerms], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -74,8 +59,11 @@ class _Priced:
         return LegTiming(self.market.profile, self.confirmations, self.funder.wallet)
 
 
-async def create(house: House, request: Request, actor: str) -> SwapTerms:
-    """A new swap with our own secret, checked and stored. Returns its terms, which the other party can check too."""
+async def create(house: House, request: Request, actor: str, also: Also | None = None) -> SwapTerms:
+    """A new swap with our own secret, checked and stored. Returns its terms, which the other party can check too.
+
+    also: what else is written with it, all of it or nothing.
+    """
     first = _price(house, Role.INITIATOR, request.give, request.give_amount, request.initiator, request.participant)
     second = _price(house, Role.PARTICIPANT, request.get, request.get_amount, request.participant, request.initiator)
     _different_chains(first.asset, second.asset)
@@ -89,7 +77,7 @@ async def create(house: House, request: Request, actor: str) -> SwapTerms:
         participant = await _leg(second, index, hashlock, times.participant_timelock, times)
         terms = SwapTerms(swap_id_of(hashlock), index, SecretHolder.SELF, initiator, participant, times.reveal_by, now)
         try:
-            await _store(house, terms, actor)
+            await _store(house, terms, actor, also=also)
         except Invalid as error:
             if error.field in ("index", "hashlock"):
                 continue  # somebody else was given this index meanwhile, and with it comes its hashlock
@@ -231,12 +219,12 @@ async def _ours(house: House, offered: Leg, index: int, now: int) -> Leg:
     return leg
 
 
-async def _store(house: House, terms: SwapTerms, actor: str, *, age: int = 0) -> None:
+async def _store(house: House, terms: SwapTerms, actor: str, *, age: int = 0, also: Also | None = None) -> None:
     """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
     async with house.store.read() as reading:
         going = [row for row in (await reading.open_swaps()).swaps if not row.status.ended]
     if len(going) >= house.open_swaps_max:
-        raise Rejected(f"{len(going)} swaps are open, and entry.open_swaps_max is {house.open_swaps_max}")
+        raise TooManyOpen(f"{len(going)} swaps are open, and entry.open_swaps_max is {house.open_swaps_max}")
     await require_funds(house, terms)
     clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
     births = {
@@ -246,3 +234,5 @@ async def _store(house: House, terms: SwapTerms, actor: str, *, age: int = 0) ->
     names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
     async with house.store.write(actor) as writing:
         await writing.add_swap(terms, births, names, Status.PROPOSED)
+        if also is not None:
+            await also(writing, terms)

@@ -15,6 +15,7 @@ from swapd.coordinator.execute import RETRY_SECONDS, Executor
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
 from swapd.coordinator.reconcile import Reconciler
+from swapd.coordinator.requests import Intake, intakes
 from swapd.coordinator.watch import Watcher
 from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
 from swapd.store import Conflict, Lease, LeaseLost
@@ -45,12 +46,14 @@ class Daemon:
     halted: bool = False
     watchers: dict[str, Watcher] = field(init=False)
     gate: Gate = field(init=False)
+    intakes: dict[str, Intake] = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _stop: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.watchers = {name: Watcher(self.house, name) for name in self.house.markets}
         self.gate = Gate(self.watchers, self.halted)
+        self.intakes = intakes(self.house, self.gate)
         self._reconciler = Reconciler(self.house, self.gate, Executor(self.house))
 
     def stop(self) -> None:
@@ -65,7 +68,9 @@ class Daemon:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}, timezone="UTC"
         )
         for name, market in self.house.markets.items():
-            scheduler.add_job(self._look, "interval", [name], seconds=market.poll_seconds, name=f"look {name}")
+            for each in (self.watchers[name], self.intakes.get(name)):
+                if each is not None:
+                    scheduler.add_job(self._look, "interval", [name, each], seconds=market.poll_seconds)
         scheduler.add_job(self._wake.set, "interval", seconds=self.pace.tick, name="tick")
         scheduler.add_job(self._sweep, "interval", seconds=self.pace.sweep, name="sweep")
         scheduler.start()
@@ -150,9 +155,9 @@ class Daemon:
                 return
             await asyncio.gather(*(self._reconcile(lease) for lease in leases))
 
-    async def _look(self, name: str) -> None:
+    async def _look(self, name: str, looker: Watcher | Intake) -> None:
         try:
-            woken = await self.watchers[name].look()
+            woken = await looker.look()
         except asyncio.CancelledError:
             if not self._stop.is_set():
                 raise

@@ -10,6 +10,14 @@ from swapd.errors import Rejected
 from swapd.protocol.terms import Leg, SwapTerms, Wallet
 
 
+class NotEnough(Rejected):
+    """swapd's wallet can not pay for it. Its words say what the wallet holds: they are for its owner alone."""
+
+    def __init__(self, symbol: str, words: str) -> None:
+        self.symbol = symbol
+        super().__init__(words)
+
+
 async def require_funds(house: House, terms: SwapTerms) -> None:
     """Refuse (Rejected) a new swap unless everything it needs of swapd is there and not promised to other swaps."""
     async with house.store.read() as reading:
@@ -37,7 +45,8 @@ async def _require(house: House, legs: Iterable[Leg], promised: Mapping[str, int
     for symbol, needed in needs.items():
         taken = promised.get(symbol, 0)
         if needed and needed > balances[symbol] - taken:
-            raise Rejected(
+            raise NotEnough(
+                symbol,
                 f"not enough {symbol}: this needs {needed} with fees, the wallet has {balances[symbol]}"
-                f" and {taken} of it is promised to other swaps"
+                f" and {taken} of it is promised to other swaps",
             )

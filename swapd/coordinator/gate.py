@@ -17,15 +17,17 @@ class Gate:
     halted: bool
     starting: bool = True
 
-    def open_for(self, row: SwapRow) -> bool:
-        return not self.reason(row)
+    @property
+    def closed(self) -> str:
+        """Why nothing new is begun at all, "" if it is."""
+        if self.halted:
+            return "halted by configuration"
+        return "starting: what is open is looked at first" if self.starting else ""
 
     def reason(self, row: SwapRow) -> str:
         """Why nothing new is begun for this swap, "" if nothing stands in its way."""
-        if self.halted:
-            return "halted by configuration"
-        if self.starting:
-            return "starting: what is open is looked at first"
+        if self.closed:
+            return self.closed
         chains = [leg.terms.chain for leg in row.terms.legs]
         return "; ".join(f"{chain}: {why}" for chain in chains if (why := self._trouble(chain)))
 

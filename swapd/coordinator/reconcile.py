@@ -22,6 +22,10 @@ WATCH_AFTER = 90 * 86_400
 (rule S12), and every watched leg costs a little at each look. What is locked is watched for ever; for what comes later
 still, `swapd swap refund` looks once more."""
 
+UNANSWERED = "the answer to its request does not stand on the chain yet"
+"""Why a swap that somebody asked for on a chain is not begun. Whatever else answers, or a swapd that lost its database
+and took the request for new, the chain keeps one answer: so of one request one swap is funded."""
+
 
 @dataclass(frozen=True)
 class Reconciler:
@@ -35,7 +39,8 @@ class Reconciler:
         unread = await self._unread(lease.swap_id)
         async with self.house.store.read() as reading:
             row = await reading.swap(lease.swap_id)
-        entry_open = self.gate.open_for(row)
+            closed = self.gate.reason(row) or (UNANSWERED if await reading.unanswered(row.id) else "")
+        entry_open = not closed
         seen = await look(self.house, row, unread)
         decision = seen.decide(row, entry_open)
         status = decision.status or row.status
@@ -47,7 +52,7 @@ class Reconciler:
                 decision,
                 seen.views,
                 note=note,
-                reason="; ".join(seen.trouble) or self.gate.reason(row),
+                reason="; ".join(seen.trouble) or closed,
                 watched=self._worth_watching(row, status, seen),
             )
         if status is not row.status or decision.effects:

@@ -71,7 +71,11 @@ def decode(kind: type[_T], data: Json, at: str = "") -> _T:
 
 
 def _field(name: str, value: object) -> Json:
-    return str(value) if name == "amount" else encode(value)
+    return str(value) if _holds_amount(name) else encode(value)
+
+
+def _holds_amount(name: str) -> bool:
+    return name == "amount" or name.endswith("_amount")
 
 
 def _decode(kind: Any, data: Json, at: str) -> Any:
@@ -105,7 +109,7 @@ def _dataclass(kind: Any, data: Json, at: str) -> Any:
         path = f"{at}.{name}".lstrip(".")
         if name in data:
             values[name] = (
-                _amount(data[name], path) if name == "amount" else _decode(_hints(kind)[name], data[name], path)
+                _amount(data[name], path) if _holds_amount(name) else _decode(_hints(kind)[name], data[name], path)
             )
         elif f.default is MISSING:
             raise Invalid(path, None, f"a field of {kind.__name__}")

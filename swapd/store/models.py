@@ -173,8 +173,31 @@ class Transaction(Base):
     fee_paid: Mapped[int | None] = mapped_column(Whole)
 
 
+class Request(Base):
+    """A request for a swap that stood on a chain: what was asked, what became of it, and the answer as signed."""
+
+    __tablename__ = "requests"
+    __table_args__ = (Index(None, "state", "asked_at"),)
+
+    chain: Mapped[str] = mapped_column(String(32), primary_key=True)
+    ref: Mapped[str] = mapped_column(primary_key=True)
+    asker: Mapped[str]
+    asked_at: Mapped[int]
+    request: Mapped[str | None]  # None if it could not be read
+    swap_id: Mapped[str | None] = mapped_column(ForeignKey(Swap.id), unique=True)
+    refusal: Mapped[str | None]
+    seal: Mapped[bytes]  # over all above: see `sealing`
+    state: Mapped[str] = mapped_column(String(16))
+    error: Mapped[str]
+    answer: Mapped[bytes | None]  # sealed: see `sealing`
+    attempts: Mapped[int]
+    next_try_at: Mapped[int]
+    taken_at: Mapped[int]
+    updated_at: Mapped[int]
+
+
 class Cursor(Base):
-    """`base.Cursor`, one a chain."""
+    """`base.Cursor`, one a chain, and one more where a chain's board is read."""
 
     __tablename__ = "cursors"
 

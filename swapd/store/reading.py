@@ -18,8 +18,18 @@ from swapd.store import audit
 from swapd.store import models as m
 from swapd.store.codec import loads
 from swapd.store.errors import DamagedRow
-from swapd.store.records import AuditEntry, AuditHead, EffectRow, EffectState, Found, SwapRow
-from swapd.store.rows import to_effect, to_swap
+from swapd.store.records import (
+    AuditEntry,
+    AuditHead,
+    EffectRow,
+    EffectState,
+    Found,
+    FoundRequests,
+    RequestRow,
+    RequestState,
+    SwapRow,
+)
+from swapd.store.rows import to_effect, to_request, to_swap
 from swapd.store.sealing import Sealer
 
 NEXT_INDEX = "next_index"
@@ -124,6 +134,34 @@ class Reading:
         )
         return (await self._connection.execute(query)).scalar_one()
 
+    # -- requests
+
+    async def request(self, chain: str, ref: str) -> RequestRow | None:
+        row = await self._one(select(m.Request.__table__).where(m.Request.chain == chain, m.Request.ref == ref))
+        return None if row is None else to_request(row, self._sealer)
+
+    async def request_for(self, swap_id: str) -> RequestRow | None:
+        """The request that this swap was made for."""
+        row = await self._one(select(m.Request.__table__).where(m.Request.swap_id == swap_id))
+        return None if row is None else to_request(row, self._sealer)
+
+    async def unanswered(self, swap_id: str) -> bool:
+        """Whether the swap was made for a request whose answer does not stand on its chain."""
+        row = await self._one(select(m.Request.state).where(m.Request.swap_id == swap_id))
+        return row is not None and row["state"] != RequestState.ANSWERED
+
+    async def open_requests(self, chain: str, state: RequestState, limit: int = 1000) -> FoundRequests:
+        """Those in this state, oldest first."""
+        query = select(m.Request.__table__).where(m.Request.chain == chain, m.Request.state == state)
+        return await self._requests(query.order_by(m.Request.asked_at, m.Request.ref).limit(limit))
+
+    async def requests(self, *, states: Iterable[RequestState] | None = None, limit: int = 50) -> FoundRequests:
+        """Newest first, of all chains."""
+        query = select(m.Request.__table__).order_by(m.Request.asked_at.desc(), m.Request.ref).limit(limit)
+        if states is not None:
+            query = query.where(m.Request.state.in_(list(states)))
+        return await self._requests(query)
+
     # -- chains, audit, meta
 
     async def cursor(self, chain: str) -> Cursor | None:
@@ -171,6 +209,15 @@ class Reading:
             select(m.Transaction.__table__).join(m.Effect).where(which).order_by(m.Transaction.attempt), "effect_id"
         )
         return tuple(to_effect(row, attempts[row["id"]], self._sealer) for row in effects)
+
+    async def _requests(self, query: _Query) -> FoundRequests:
+        good, damaged = [], []
+        for row in await self._all(query):
+            try:
+                good.append(to_request(row, self._sealer))
+            except DamagedRow as error:
+                damaged.append(error)
+        return FoundRequests(tuple(good), tuple(damaged))
 
     async def _all(self, query: _Query) -> list[RowMapping]:
         return list((await self._connection.execute(query)).mappings())

@@ -11,6 +11,7 @@ from swapd.protocol.decide import Memory
 from swapd.protocol.effects import Effect
 from swapd.protocol.hashlock import opens
 from swapd.protocol.observation import LegView
+from swapd.protocol.request import Refused, Request
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Role, SwapTerms
 from swapd.store.errors import DamagedRow
@@ -162,6 +163,51 @@ class EffectRow:
     def live(self) -> tuple[SignedTx, ...]:
         """The attempts at the effect itself that may still be mined, as `HtlcChain.draft` and `void` ask for them."""
         return tuple(attempt.tx for attempt in self.attempts if not attempt.voiding and not attempt.dead)
+
+
+class RequestState(StrEnum):
+    WAITING = "waiting"
+    """Nothing is decided yet."""
+    DECIDED = "decided"
+    """There is a swap or a refusal, and the answer is on its way."""
+    ANSWERED = "answered"
+    """Our answer stands on the chain."""
+    OVERRULED = "overruled"
+    """Another answer than ours stands there."""
+    GIVEN_UP = "given_up"
+    """Our answer could not be brought there for so long that nobody waits for it any more."""
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """A request from a chain's board. by: who asked. asked_at: Unix seconds by the chain's clock.
+
+    request: None if it could not be read. swap_id, refusal: what was decided, one of them. error: why it does not go
+    on, in words. answer: as it was signed last, after so many attempts. next_try_at: Unix seconds.
+    """
+
+    chain: str
+    ref: str
+    by: str
+    asked_at: int
+    request: Request | None
+    swap_id: str | None
+    refusal: Refused | None
+    state: RequestState
+    error: str
+    answer: SignedTx | None
+    attempts: int
+    next_try_at: int
+    taken_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True)
+class FoundRequests:
+    """As `Found`, for requests."""
+
+    requests: tuple[RequestRow, ...]
+    damaged: tuple[DamagedRow, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from swapd.chains.base import Fate, Sighting, SightingKind, SignedTx, TxState
 from swapd.errors import SwapdError
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import LegState, LegView, Stray
+from swapd.protocol.request import Refused, Request
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Role, SwapTerms, swap_id_of
-from swapd.store.codec import loads
+from swapd.store.codec import canonical, loads
 from swapd.store.errors import DamagedRow
-from swapd.store.records import Attempt, EffectRow, EffectState, LegRow, SwapRow
+from swapd.store.records import Attempt, EffectRow, EffectState, LegRow, RequestRow, RequestState, SwapRow
 from swapd.store.sealing import Sealer, unseal
 
 
@@ -28,8 +29,22 @@ def raw_place(txid: str) -> str:
     return f"transactions/{txid}"
 
 
+def request_place(chain: str, ref: str) -> str:
+    return f"requests/{chain}/{ref}"
+
+
+def answer_place(chain: str, ref: str) -> str:
+    return f"answers/{chain}/{ref}"
+
+
 def terms_digest(terms: str) -> bytes:
     return sha256(terms.encode()).digest()
+
+
+def request_digest(asker: str, asked_at: int, request: str | None, swap_id: str | None, refusal: str | None) -> bytes:
+    """Of what was asked and what was decided: a request that somebody plants in the database moves no money, and an
+    answer names the swap that was made for it."""
+    return sha256(canonical([asker, asked_at, request, swap_id, refusal]).encode()).digest()
 
 
 def to_swap(row: RowMapping, legs: Sequence[RowMapping], sightings: Sequence[RowMapping], sealer: Sealer) -> SwapRow:
@@ -71,6 +86,31 @@ def to_effect(row: RowMapping, transactions: Sequence[RowMapping], sealer: Seale
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             attempts=tuple(_to_attempt(transaction, sealer) for transaction in transactions),
+        )
+
+
+def to_request(row: RowMapping, sealer: Sealer) -> RequestRow:
+    chain, ref, request, refusal = row["chain"], row["ref"], row["request"], row["refusal"]
+    with _damage("requests", f"{chain}/{ref}"):
+        digest = request_digest(row["asker"], row["asked_at"], request, row["swap_id"], refusal)
+        if unseal(sealer, request_place(chain, ref), row["seal"]) != digest:
+            raise DamagedRow("requests", f"{chain}/{ref}", "it is not what was sealed")
+        answer = None if row["answer"] is None else unseal(sealer, answer_place(chain, ref), row["answer"])
+        return RequestRow(
+            chain=chain,
+            ref=ref,
+            by=row["asker"],
+            asked_at=row["asked_at"],
+            request=None if request is None else loads(Request, request),
+            swap_id=row["swap_id"],
+            refusal=None if refusal is None else loads(Refused, refusal),
+            state=RequestState(row["state"]),
+            error=row["error"],
+            answer=None if answer is None else loads(SignedTx, answer.decode()),
+            attempts=row["attempts"],
+            next_try_at=row["next_try_at"],
+            taken_at=row["taken_at"],
+            updated_at=row["updated_at"],
         )
 
 

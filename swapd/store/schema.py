@@ -27,14 +27,14 @@ _TRIGGERS = {
 _UPGRADE_LOCK = 0x73776170  # "swap": two workers that start together upgrade one after the other
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, to: str = "head") -> None:
     """Bring the database to the newest schema, inside the caller's transaction. There is no way back but a backup."""
     config = _config()
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
     _refuse_newer(connection, ScriptDirectory.from_config(config))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def check(connection: Connection) -> None:

@@ -7,12 +7,13 @@ from swapd.store import models as m
 from swapd.store.leases import Leasing
 from swapd.store.outbox import OutboxWriting
 from swapd.store.reading import Reading
+from swapd.store.requests import RequestWriting
 from swapd.store.scans import ScanWriting
 
 __all__ = ["Reading", "Transaction"]
 
 
-class Transaction(ScanWriting, OutboxWriting, Leasing):
+class Transaction(RequestWriting, ScanWriting, OutboxWriting, Leasing):
     """All of it or nothing, the audit entries included."""
 
     async def bind(self, key: str, value: str) -> None:

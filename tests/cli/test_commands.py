@@ -184,7 +184,7 @@ def test_a_devnet_goes_up_is_seen_and_goes_down(nowhere: Desk, tmp_path: Path) -
         down = nowhere.attempt("devnet", "down", *folder)
     found = json.loads(status.stdout)
     assert (status.exit_code, found["running"]) == (0, True)
-    assert [node["name"] for node in found["nodes"]] == ["bitcoind", "anvil"]
+    assert [node["name"] for node in found["nodes"]] == ["bitcoind", "anvil", "icp"]
     assert found["nodes"][0]["rpc_url"] == environment["SWAPD__CHAINS__BITCOIN__RPC_URL"]
     assert again.exit_code == 1
     assert "runs in" in again.stderr

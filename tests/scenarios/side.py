@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from swapd.chains.base import SignedTx, WatchedLeg
+from swapd.chains.icp import principal
+from swapd.chains.icp.chain import IcpChain
+from swapd.chains.icp.settings import IcpSettings
 from swapd.cli.context import open_house
 from swapd.coordinator.daemon import Daemon, Pace
-from swapd.coordinator.house import House
+from swapd.coordinator.house import House, Market
+from swapd.devnet.icp_world import IcpWorld
 from swapd.devnet.money import Account
 from swapd.devnet.party import CONFIG, PASSPHRASE
 from swapd.protocol.effects import Effect, EffectKind
@@ -24,6 +28,7 @@ from tests.scenarios.chains import BLOCK_SECONDS, Chains
 
 START_SATOSHI = 20_000_000
 START_WEI = 20 * 10**18
+START_TOKENS = {"ICP": 100 * 10**8, "TOK": 100 * 10**6}
 COINS = 4
 """In how many coins the satoshi come: locks of several swaps at once must not wait for each other's change."""
 
@@ -44,16 +49,22 @@ FAR = 86_400
 
 
 class Side:
-    """A swapd that looks and works when `look` is called. Stopped, it has no object of its former life left."""
+    """A swapd that looks and works when `look` is called. Stopped, it has no object of its former life left.
 
-    def __init__(self, name: str, wallet: str, folder: Path, chains: Chains) -> None:
+    world: the canisters, if it trades on the Internet Computer too.
+    """
+
+    def __init__(self, name: str, wallet: str, folder: Path, chains: Chains, world: IcpWorld | None = None) -> None:
         self.name = name
+        self.world = world
         self.wallet = wallet
         self.folder = folder / name
         self.chains = chains
         self.halted = False
         self.asleep = False
         """Its daemon does not get to look: it was stopped, or somebody acts in its place."""
+        self.more: dict[str, str] = {}
+        """Settings besides."""
         self.house: House
         self.daemon: Daemon
         self._running: AsyncExitStack | None = None
@@ -61,12 +72,17 @@ class Side:
     @property
     def settings(self) -> Settings:
         timing = {
-            f"SWAPD__CHAINS__{c}__TIMING__{k}": str(v) for c in ("BITCOIN", "ETHEREUM") for k, v in TIMING.items()
+            f"SWAPD__CHAINS__{c}__TIMING__{k}": str(v)
+            for c in ("BITCOIN", "ETHEREUM", "ICP")
+            for k, v in TIMING.items()
         }
+        icp = {} if self.world is None else self.world.variables() | self.world.token_variables("TOK")
         return load(
             CONFIG,
             {
                 **timing,
+                **icp,
+                "SWAPD__CHAINS__ICP__REQUEST_SECONDS": "60",
                 "SWAPD__DAEMON__DATA_DIR": str(self.folder),
                 "SWAPD__VAULT__PASSPHRASE_FILE": str(self.folder / "passphrase"),
                 "SWAPD__CHAINS__BITCOIN__WALLET": self.wallet,
@@ -76,6 +92,7 @@ class Side:
                 "SWAPD__CHAINS__ETHEREUM__RPC_URL": self.chains.anvil.rpc_url,
                 "SWAPD__CHAINS__ETHEREUM__CONTRACT": self.chains.contract,
                 "SWAPD__CHAINS__ETHEREUM__RAMP_SECONDS": str(TIMING["INCLUSION"]),
+                **self.more,
             },
         )
 
@@ -105,23 +122,45 @@ class Side:
                 await writing.bind("seed", vault.fingerprint)
                 await writing.bind("network", settings.daemon.network.value)
             await store.close()
-            address = vault.ethereum_address
+            account = Account(
+                self.name,
+                {
+                    "bitcoin": self.wallet,
+                    "ethereum": vault.ethereum_address,
+                    "icp": principal.text(vault.icp_principal),
+                },
+            )
         node = self.chains.bitcoind
         await node.create_wallet(self.wallet)
         for _ in range(COINS):
             target = await node.rpc("getnewaddress", "", "bech32", wallet=self.wallet)
             await node.fund(target, START_SATOSHI // COINS, confirm=False)
-        await self.chains.anvil.set_balance(address, START_WEI)
-        return Account(self.name, self.wallet, address)
+        await self.chains.anvil.set_balance(account.at["ethereum"], START_WEI)
+        if self.world is not None:
+            for symbol, amount in START_TOKENS.items():
+                await self.world.mint(symbol, account.at["icp"], amount)
+        return account
 
     async def open(self) -> None:
         """Everything but the daemon: enough to agree on swaps, and to act by hand."""
         self._running = AsyncExitStack()
         house = await self._running.enter_async_context(open_house(self.settings))
-        self.house = replace(house, clock=lambda: self.chains.now)
+        markets = {name: self._in_time(name, market, house) for name, market in house.markets.items()}
+        self.house = replace(house, markets=markets, clock=lambda: self.chains.now)
         for market in self.house.markets.values():
             await market.chain.start()
         self.daemon = Daemon(self.house, PACE, worker=self.name, halted=self.halted)
+
+    def _in_time(self, name: str, market: Market, house: House) -> Market:
+        """The Internet Computer's adapter looks at a clock of its own: it gets the replica's."""
+        settings = self.settings.chains[name]
+        if self.world is None or not isinstance(settings, IcpSettings):
+            return market
+        assert isinstance(house.secrets, Vault)
+        assert self._running is not None
+        chain = IcpChain(name, settings, house.secrets, self.chains.icp_now)
+        self._running.push_async_callback(chain.close)
+        return replace(market, chain=chain)
 
     async def start(self) -> None:
         if not self.running:
@@ -141,7 +180,7 @@ class Side:
         await self.start()
 
     async def look(self) -> bool:
-        """One look at both chains, and everything that follows from it. True if there was news."""
+        """One look at every chain, and everything that follows from it. True if there was news."""
         woken = [await watcher.look() for watcher in self.daemon.watchers.values()]
         await self.daemon.work()
         return any(woken)

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, inspect
 from store_samples import AesSealer, RawSql, add_swap, get
 
 from swapd.errors import Invalid, Rejected, Unavailable
-from swapd.store import Store
-from swapd.store.engine import make_engine, parse_url
+from swapd.store import Store, schema
+from swapd.store.engine import create_file, make_engine, parse_url, writing
 from swapd.store.models import NAMING, Base
 
 
@@ -55,6 +55,18 @@ async def test_upgrading_again_changes_nothing(url: str, store: Store) -> None:
     assert (await get(store, swap_id)).id == swap_id
 
 
+async def test_a_database_of_the_first_schema_is_brought_to_the_newest(url: str) -> None:
+    if url.startswith("sqlite"):
+        create_file(Path(url.removeprefix("sqlite:///")))
+    engine = make_engine(parse_url(url))
+    async with writing(engine).begin() as connection:
+        await connection.run_sync(lambda c: schema.upgrade(c, "0001"))
+    await engine.dispose()
+    await refused(url, "has schema 0001, this swapd needs 0002; `swapd init`")
+    await Store.upgrade(url)
+    await (await Store.open(url, AesSealer())).close()
+
+
 async def test_an_empty_database_is_refused(url: str, tmp_path: Path) -> None:
     if url.startswith("sqlite"):
         await refused(url, "there is no database at .* `swapd init` makes one")
@@ -67,7 +79,7 @@ async def test_an_older_schema_is_refused_and_its_upgrade_named(
     url: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda _: "0099")
-    await refused(url, "has schema 0001, this swapd needs 0099; `swapd init`")
+    await refused(url, "has schema 0002, this swapd needs 0099; `swapd init`")
 
 
 async def test_a_newer_schema_is_refused_and_not_upgraded(url: str, store: Store, raw_sql: RawSql) -> None:
