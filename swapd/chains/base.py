@@ -250,6 +250,10 @@ class HtlcChain(Protocol):
         that failed or came too late."""
 
     @property
+    def sees_all(self) -> bool:
+        """Whether `view` shows all of a leg's past without any sighting, so that it need not wait for a scan."""
+
+    @property
     def assets(self) -> Mapping[str, Asset]: ...
 
     @property

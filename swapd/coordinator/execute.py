@@ -189,7 +189,7 @@ class Executor:
 
     async def _hand_over(self, job: Job, chain: HtlcChain, tx: SignedTx) -> None:
         async with self.house.store.write() as writing:
-            await writing.mark_sent(tx.txid, job.lease.fence)
+            await writing.mark_sent(tx.txid, job.lease.fence, preparing=chain.prepares(tx))
         await chain.broadcast(tx)
 
     async def _let_go(self, job: Job, stored: EffectRow) -> None:

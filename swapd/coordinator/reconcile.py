@@ -71,10 +71,12 @@ class Reconciler:
         async with self.house.store.read() as reading:
             terms = (await reading.swap(swap_id)).terms
         watchers = [self.gate.watchers[n] for leg in terms.legs if (n := leg.terms.chain) in self.gate.watchers]
-        for watcher in watchers:
+        # where a view needs no sighting, exits must not wait for a scan: it may be long, or fail on somebody's account
+        needed = [watcher for watcher in watchers if not self.house.chain(watcher.name).sees_all]
+        for watcher in needed:
             if not watcher.knows(swap_id):
                 await watcher.look()
-        return [watcher.name for watcher in watchers if not watcher.knows(swap_id)]
+        return [watcher.name for watcher in needed if not watcher.knows(swap_id)]
 
     def _worth_watching(self, row: SwapRow, status: Status, seen: Look) -> bool:
         here = (LegState.UNKNOWN, LegState.SEEN, LegState.LOCKED)

@@ -127,6 +127,8 @@ def _urls(chain: ChainSettings) -> Iterator[tuple[str, str]]:
     for key in type(chain).model_fields:
         if key.endswith("_url"):
             yield key, getattr(chain, key)
+        if key.endswith("_urls"):
+            yield from ((key, url) for url in getattr(chain, key))
 
 
 def _is_this_machine(host: str) -> bool:

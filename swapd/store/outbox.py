@@ -83,8 +83,9 @@ class OutboxWriting(Writing):
         if marked.rowcount:
             self.audit("secret revealed", swap_id)
 
-    async def mark_sent(self, txid: str, fence: int) -> None:
+    async def mark_sent(self, txid: str, fence: int, *, preparing: bool = False) -> None:
         """It goes to the network now: commit this first, then broadcast. From here on it counts as out (S2, S10).
+        preparing: it does not do what its effect is about, but makes it possible.
 
         Raises `Conflict` for a transaction that was never sent and whose effect is not wanted any more. Again, for a
         transaction that was sent before, changes nothing.
@@ -96,7 +97,8 @@ class OutboxWriting(Writing):
             return
         if not tx["voiding"]:
             _refuse_unwanted(tx)
-            await self._remember_sent(tx)
+            if not preparing:
+                await self._remember_sent(tx)
             await self._set_state(tx["effect_id"], EffectState.SENT)
         await self._connection.execute(
             update(m.Transaction).where(m.Transaction.txid == txid).values(sent_at=unix_now())

@@ -72,6 +72,11 @@ class BitcoinChain:
         return False
 
     @property
+    def sees_all(self) -> bool:
+        """The node shows an output while it is unspent, and forgets who spent it."""
+        return False
+
+    @property
     def board(self) -> None:
         """Nobody asks here."""
 

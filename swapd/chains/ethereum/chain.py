@@ -76,6 +76,11 @@ class EthereumChain:
         return False
 
     @property
+    def sees_all(self) -> bool:
+        """A view reads the leg's events itself, but strays only where a scan has seen them."""
+        return False
+
+    @property
     def board(self) -> None:
         """Nobody asks here."""
 

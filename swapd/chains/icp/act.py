@@ -7,7 +7,7 @@ canister takes a lock by its nonce, a claim and a refund by the lock: what was d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from swapd.chains.base import Fate, SignedTx, TxState
@@ -18,6 +18,7 @@ from swapd.chains.icp.escrow import NANOSECONDS, EscrowTerms, Phase, Swap
 from swapd.chains.icp.ledger import APPROVE, Ledger
 from swapd.chains.icp.outcome import refusal
 from swapd.chains.icp.principal import text
+from swapd.chains.icp.program import UNTRUSTED_PROGRAM, Program
 from swapd.chains.icp.view import FINAL
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import Effect, EffectKind
@@ -26,6 +27,7 @@ from swapd.protocol.terms import LegTerms
 
 FIRST_PAUSE = 2
 LONGEST_PAUSE = 300
+LONGEST_PAUSE_OF_EXITS = 30
 """Seconds between two requests for the same thing when the first was refused or had no effect; doubled each time."""
 
 
@@ -49,8 +51,8 @@ class IcpDraft:
 
 
 class Actor:
-    """fees: of each ledger, by its principal. own: swapd's principal. module_hashes: of builds of the canister that are
-    trusted, none for any. request_seconds: for which a request may be taken."""
+    """fees: of each ledger, by its principal. own: swapd's principal. request_seconds: for which a request may be
+    taken."""
 
     def __init__(
         self,
@@ -59,17 +61,15 @@ class Actor:
         *,
         own: bytes,
         fees: dict[bytes, int],
-        module_hashes: Collection[bytes],
+        program: Program,
         request_seconds: int,
-        now_ns: Callable[[], int],
     ) -> None:
         self._agent = agent
         self._canister = canister
         self._own = own
         self._fees = fees
-        self._module_hashes = module_hashes
+        self._program = program
         self._lifetime_ns = request_seconds * NANOSECONDS
-        self._now_ns = now_ns
 
     # -- drafts ----------------------------------------------------------------------------------------------------
 
@@ -84,29 +84,30 @@ class Actor:
         if effect.stray is not None:
             raise Invalid("stray", effect.stray, "none: the canister sends it back by itself")
         terms = EscrowTerms.of(leg_terms)
-        if await self._under_way(sent):
+        if await self._under_way(effect.kind, sent):
             return None
         swap = await self._canister.swap(self._canister.escrow.id_of(terms))
         if swap is not None and not self._canister.escrow.is_it(swap, terms):
             raise Rejected(f"the canister has other terms under the id {swap.id.hex()}")
         if effect.kind is EffectKind.LOCK:
-            return await self._lock(terms, swap, now)
+            return await self._lock(terms, swap, sent, now)
         if swap is None:
             raise Rejected("there is no such lock in the canister")
         if effect.kind is EffectKind.CLAIM:
             return await self._claim(terms, swap, preimage, reveals=effect.reveals)
         return self._refund(swap)
 
-    async def _under_way(self, sent: Sequence[SignedTx]) -> bool:
+    async def _under_way(self, kind: EffectKind, sent: Sequence[SignedTx]) -> bool:
         """Whether the last request may still be taken. Raises Rejected if it was in vain, and so lately that another
         one would be, too."""
         if not sent:
             return False
         fate, why = await self.outcome(sent[-1])
         if fate.state is TxState.FAILED:
-            pause = min(FIRST_PAUSE * 2 ** min(len(sent), 16), LONGEST_PAUSE)
+            longest = LONGEST_PAUSE if kind is EffectKind.LOCK else LONGEST_PAUSE_OF_EXITS
+            pause = min(FIRST_PAUSE * 2 ** min(len(sent), 16), longest)
             signed_at = self._agent.parse_call(sent[-1].raw).ingress_expiry_ns - self._lifetime_ns
-            if self._now_ns() < signed_at + pause * NANOSECONDS:
+            if self._agent.now_ns() < signed_at + pause * NANOSECONDS:
                 raise Rejected(why)
         return fate.state in (TxState.PENDING, TxState.MISSING)
 
@@ -114,7 +115,7 @@ class Actor:
         """The answer to a marketplace's request."""
         return self._to_canister(ACKNOWLEDGE, arg)
 
-    async def _lock(self, terms: EscrowTerms, swap: Swap | None, now: int) -> IcpDraft | None:
+    async def _lock(self, terms: EscrowTerms, swap: Swap | None, sent: Sequence[SignedTx], now: int) -> IcpDraft | None:
         if terms.sender.owner != self._own:
             raise Invalid("sender", terms.sender.text, f"an account of swapd's own principal {text(self._own)}")
         if swap is not None and swap.phase not in (Phase.CANCELLED, Phase.FUNDING):
@@ -123,14 +124,22 @@ class Actor:
             return self._to_canister(RESUME, self._canister.by_id(swap.id))
         if now * NANOSECONDS > terms.fund_by:  # rule S3; the canister refuses it, too
             raise Rejected(f"it is too late to lock: fund_by was {terms.fund_by // NANOSECONDS}, it is {now}")
-        await self._require_trusted_module()
+        if not await self._program.is_trusted():
+            raise Rejected(UNTRUSTED_PROGRAM)
         fee = self._fees[terms.ledger]
-        ledger = Ledger(self._agent, terms.ledger)
+        if await self._is_approved(terms, fee, sent):
+            return self._to_canister(INITIATE, self._canister.initiate(terms, fee), 2 * fee)
+        args = self._canister.approve_args(terms, fee, self._agent.now_ns())
+        return self._call(terms.ledger, APPROVE, candid.encode(interface.ApproveArgs, args), fee)
+
+    async def _is_approved(self, terms: EscrowTerms, fee: int, sent: Sequence[SignedTx]) -> bool:
+        """By our own approval, if that is the last that was certified; the ledger's word alone could be a node's lie
+        that makes us approve, and pay for it, for ever."""
+        if sent and self.prepares(sent[-1]) and (await self.fate(sent[-1])).state is TxState.MINED:
+            return True
         spender = self._canister.escrow.account_of(self._canister.escrow.id_of(terms))
-        if await ledger.allowance(terms.sender, spender) < terms.amount + 2 * fee:
-            args = self._canister.approve_args(terms, fee, self._now_ns())
-            return self._call(terms.ledger, APPROVE, candid.encode(interface.ApproveArgs, args), fee)
-        return self._to_canister(INITIATE, self._canister.initiate(terms, fee), 2 * fee)
+        allowance = await Ledger(self._agent, terms.ledger).allowance(terms.sender, spender)
+        return allowance >= terms.amount + 2 * fee
 
     async def _claim(self, terms: EscrowTerms, swap: Swap, preimage: bytes | None, *, reveals: bool) -> IcpDraft | None:
         if preimage is None or not opens(preimage, terms.hashlock):
@@ -140,8 +149,8 @@ class Actor:
         if swap.phase is Phase.CLAIMING:
             return self._to_canister(RESUME, self._canister.by_id(swap.id))
         self._require_phase(swap, Phase.LOCKED)
-        if reveals:
-            await self._require_trusted_module()
+        if reveals and not await self._program.is_trusted():
+            raise Rejected(UNTRUSTED_PROGRAM)
         return self._to_canister(COMPLETE, self._canister.complete(swap.id, preimage))
 
     def _refund(self, swap: Swap) -> IcpDraft | None:
@@ -159,19 +168,11 @@ class Actor:
                 words += ": its arbiter must look at the ledger, and call resolveQuarantined"
             raise Rejected(words)
 
-    async def _require_trusted_module(self) -> None:
-        """Before money or secret go in: the canister is the program that was agreed on. Its controllers can change
-        that, so it is asked each time; exits are never kept waiting for it (rule S8)."""
-        running = await self._agent.module_hash(self._canister.principal)
-        if self._module_hashes and running not in self._module_hashes:
-            shown = running.hex() if running else "none"
-            raise Rejected(f"the swap canister runs a module that is not in module_hashes: {shown}")
-
     def _to_canister(self, method: str, arg: bytes, fee: int = 0) -> IcpDraft:
         return self._call(self._canister.principal, method, arg, fee)
 
     def _call(self, canister: bytes, method: str, arg: bytes, fee: int) -> IcpDraft:
-        return IcpDraft(self._agent, canister, method, arg, fee, self._now_ns(), self._lifetime_ns)
+        return IcpDraft(self._agent, canister, method, arg, fee, self._agent.now_ns(), self._lifetime_ns)
 
     # -- outcomes --------------------------------------------------------------------------------------------------
 

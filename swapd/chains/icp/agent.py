@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from swapd.chains.icp import bls, cbor, certificate, envelope, principal
+from swapd.chains.icp.boundaries import Boundaries
 from swapd.chains.icp.certificate import Certificate
 from swapd.chains.icp.envelope import SignedCall, Signer
 from swapd.chains.icp.errors import Refusal, Untrusted
@@ -32,8 +33,9 @@ READ_EXPIRY = 240
 CALL_EXPIRY = 120
 """Seconds that `Agent.call` tries, and its call stays valid."""
 
-MOST_AHEAD = 60
-"""Seconds that a certificate may come from our future: then our clock is late, or it is a lie."""
+MOST_AHEAD = 240
+"""Seconds that a certificate may come from our future. It is signed, so it is our clock that is late; but one that is
+later than this reads every certificate as fresh that is not."""
 
 _TRANSIENT = 2  # reject code: the system could not, just now
 _TOO_MANY_REQUESTS = 429
@@ -84,10 +86,11 @@ CallStatus = NotSeen | Pending | Replied | RejectedCall | Done | Expired
 
 
 class Agent:
-    """One boundary node, and one identity that signs.
+    """Boundary nodes, and one identity that signs.
 
     timeout: seconds for a request. max_age: seconds that a certificate may be old. now_ns: the clock, which has to
-    agree with the network's within a minute. Whatever is asked for raises Unavailable if there is no answer, and its
+    agree with the network's within minutes. more_urls: of nodes that are asked when the first one fails, and that get
+    each call as well. Whatever is asked for raises Unavailable if there is no answer, and its
     kind Untrusted if an answer is not proven.
     """
 
@@ -100,17 +103,19 @@ class Agent:
         timeout: float,
         max_age: float,
         now_ns: Callable[[], int] = time.time_ns,
+        more_urls: Sequence[str] = (),
     ) -> None:
         if not bls.is_key(root_key):
             raise Invalid("root_key", f"{len(root_key)} bytes", "a BLS key in DER, 133 bytes")
-        self._transport = Transport(url, timeout)
+        self._nodes = Boundaries([url, *more_urls], timeout)
         self._signer = signer
         self._root_key = root_key
         self._max_age_ns = int(max_age * SECOND)
         self._now_ns = now_ns
+        self._latest_ns = 0
 
     async def close(self) -> None:
-        await self._transport.close()
+        await self._nodes.close()
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -125,15 +130,19 @@ class Agent:
         return envelope.parse_call(raw, self._signer)
 
     async def submit(self, call: SignedCall, *, effective: bytes | None = None) -> None:
-        """Hand a call in. It may be done again with the same call: it runs once. Store the call first (rule S4).
+        """Hand a call in, to every node. It may be done again with the same call: it runs once. Store the call first
+        (rule S4).
 
         Returns when the call was taken, with its fate still to be asked. Raises Unavailable if it surely was not sent,
         Rejected or Refusal if the other side says no, Unknown in all other cases. Nobody signs a no: only `status` can
         tell that a call is dead (rule S10). effective: the canister that a call to the management canister is about.
         """
         path = f"/api/v3/canister/{principal.text(effective or call.canister_id)}/call"
+        await self._nodes.hand_in(lambda node: self._hand_in(node, path, call))
+
+    async def _hand_in(self, node: Transport, path: str, call: SignedCall) -> None:
         try:
-            answer = await self._transport.post(path, call.raw)
+            answer = await node.post(path, call.raw)
         except Unanswered as error:
             if error.sent:
                 raise Unknown(f"{call.method}: {error}: the call may have been taken") from None
@@ -170,7 +179,7 @@ class Agent:
 
         Raises Refusal if the call was rejected, Unknown if it has no end that can be seen within CALL_EXPIRY seconds.
         """
-        call = self.sign_call(canister, method, arg, now_ns=self._now_ns(), ttl_ns=CALL_EXPIRY * SECOND)
+        call = self.sign_call(canister, method, arg, now_ns=self.now_ns(), ttl_ns=CALL_EXPIRY * SECOND)
         try:
             async with asyncio.timeout(CALL_EXPIRY):
                 with suppress(Unknown):  # what follows is how it gets known
@@ -219,14 +228,26 @@ class Agent:
 
     def verify(self, raw: bytes, canister: bytes) -> Certificate:
         """A certificate that came in a reply. See `certificate.verify`."""
-        return certificate.verify(
-            raw,
-            root_key=self._root_key,
-            canister_id=canister,
-            now_ns=self._now_ns(),
-            max_age_ns=self._max_age_ns,
-            max_ahead_ns=MOST_AHEAD * SECOND,
-        )
+        with self.doubting():
+            verified = certificate.verify(
+                raw,
+                root_key=self._root_key,
+                canister_id=canister,
+                now_ns=self._now_ns(),
+                max_age_ns=self._max_age_ns,
+                max_ahead_ns=MOST_AHEAD * SECOND,
+            )
+        self._latest_ns = max(self._latest_ns, verified.time_ns)
+        return verified
+
+    def doubting(self) -> AbstractContextManager[None]:
+        """See `Boundaries.doubting`."""
+        return self._nodes.doubting()
+
+    def now_ns(self) -> int:
+        """This machine's time, or the network's where that is known to be later: what a call's expiry is counted from,
+        so that a clock that is late keeps no call from being taken."""
+        return max(self._now_ns(), self._latest_ns)
 
     async def read_state(self, canister: bytes, paths: Sequence[Sequence[bytes]]) -> Certificate:
         """Parts of the network's state tree, verified."""
@@ -259,11 +280,11 @@ class Agent:
     # -- below -------------------------------------------------------------------------------------------------------
 
     def _read_expiry(self) -> int:
-        return self._now_ns() + READ_EXPIRY * SECOND
+        return self.now_ns() + READ_EXPIRY * SECOND
 
     async def _read(self, canister: bytes, kind: str, body: bytes, method: str) -> Any:
         try:
-            answer = await self._transport.post(f"/api/v2/canister/{principal.text(canister)}/{kind}", body)
+            answer = await self._nodes.ask(f"/api/v2/canister/{principal.text(canister)}/{kind}", body)
         except Unanswered as error:
             raise Unavailable(f"{method}: {error}") from None
         return _decoded(answer, method)

@@ -41,6 +41,10 @@ class SwapCanister:
 
     async def swap(self, swap_id: bytes) -> Swap | None:
         """The lock of this id as certified state shows it; None if it is certain that there is none."""
+        with self.agent.doubting():
+            return await self._swap(swap_id)
+
+    async def _swap(self, swap_id: bytes) -> Swap | None:
         reply = await self._query("getSwap", Blob, swap_id, interface.GetSwapReply)
         if reply["certificate"] is None:
             raise Untrusted("the canister's answer about a swap has no certificate")
@@ -55,6 +59,10 @@ class SwapCanister:
 
     async def tip(self) -> LogTip:
         """The end of the log (ICRC-3, `icrc3_get_tip_certificate`)."""
+        with self.agent.doubting():
+            return await self._tip()
+
+    async def _tip(self) -> LogTip:
         reply = candid.decode(
             interface.TipReply, await self.agent.query(self.principal, "icrc3_get_tip_certificate", candid.NO_ARGUMENTS)
         )

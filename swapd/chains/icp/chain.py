@@ -31,6 +31,7 @@ from swapd.chains.icp.examine import Examiner
 from swapd.chains.icp.ledger import Ledger
 from swapd.chains.icp.log import Log
 from swapd.chains.icp.principal import ANONYMOUS, Account, parse
+from swapd.chains.icp.program import Program
 from swapd.chains.icp.settings import IcpSettings
 from swapd.chains.icp.view import view
 from swapd.chains.icp.watch import Watcher
@@ -61,9 +62,11 @@ class IcpChain:
             timeout=settings.timeout_seconds,
             max_age=settings.certificate_age,
             now_ns=now_ns,
+            more_urls=settings.more_api_urls,
         )
         principal = parse(f"chains.{name}.canister", settings.canister) if settings.canister else ANONYMOUS
         self._canister = SwapCanister(self._agent, Escrow(principal))
+        self._program = Program(self._agent, principal, frozenset(map(bytes.fromhex, settings.module_hashes)))
         self._watcher = Watcher(
             self._canister, most_blocks=settings.most_blocks, beat=math.ceil(settings.timing.block_seconds)
         )
@@ -72,9 +75,8 @@ class IcpChain:
             self._canister,
             own=self._own.owner,
             fees={self._ledgers[symbol]: fee for symbol, fee in settings.ledger_fees.items()},
-            module_hashes=frozenset(map(bytes.fromhex, settings.module_hashes)),
+            program=self._program,
             request_seconds=settings.request_seconds,
-            now_ns=now_ns,
         )
         listed = [parse(f"chains.{name}.marketplaces", each) for each in settings.marketplaces]
         log = Log(self._canister, settings.most_blocks)
@@ -88,6 +90,11 @@ class IcpChain:
     @property
     def takes_locks_once(self) -> bool:
         """The canister takes a lock by its initiator and nonce."""
+        return True
+
+    @property
+    def sees_all(self) -> bool:
+        """The canister remembers every swap by its id."""
         return True
 
     async def start(self) -> None:
@@ -124,7 +131,7 @@ class IcpChain:
         return ()
 
     async def view(self, leg: WatchedLeg) -> LegView:
-        return await view(self._canister, leg)
+        return await view(self._canister, self._program, leg)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,9 @@ from swapd.chains.icp.errors import Untrusted
 DEEPEST = 256
 """Levels of forks and labels. The network's own trees have some 40; the deepest of ours some 50."""
 
+MOST_NODES = 20_000
+"""Of a tree. A witness has some hundred, and to check more takes so long that others' answers would wait for it."""
+
 DIGEST_BYTES = 32
 
 BUCKET_BITS = 16
@@ -93,9 +96,22 @@ def decode(raw: bytes) -> Tree:
 
 def from_cbor(value: object) -> Tree:
     """The tree in what `cbor.decode` gave. Raises Untrusted."""
+    if _size(value) > MOST_NODES:
+        raise Untrusted(f"the hash tree has more than {MOST_NODES} nodes")
     tree = _node(value, DEEPEST)
     _require_well_formed(tree)
     return tree
+
+
+def _size(value: object) -> int:
+    """How many nodes there are, or one more than there may be."""
+    waiting, size = [value], 0
+    while waiting and size <= MOST_NODES:
+        node = waiting.pop()
+        if isinstance(node, list):
+            size += 1
+            waiting += node
+    return size
 
 
 def _node(value: object, levels: int) -> Tree:

@@ -17,6 +17,7 @@ class IcpSettings(ChainSettings):
 
     network: Literal["mainnet", "local"]
     api_url: Annotated[str, Field(pattern=r"^https?://")]
+    more_api_urls: tuple[Annotated[str, Field(pattern=r"^https?://")], ...]
     root_key: Annotated[str, Field(pattern=r"^([0-9a-f]{266})?$")]
     canister: str
     module_hashes: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...]

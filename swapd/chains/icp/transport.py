@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-MOST_BYTES = 4 * 2**20
+MOST_BYTES = 2**20 * 5 // 2
 """Of an answer. A canister's reply has at most 2 MiB, and a certificate can hold one (IC interface specification)."""
 
 _CBOR = {"content-type": "application/cbor", "accept-encoding": "identity"}

@@ -8,6 +8,7 @@ from swapd.chains.base import SightingKind, WatchedLeg
 from swapd.chains.icp.canister import SwapCanister
 from swapd.chains.icp.errors import Untrusted
 from swapd.chains.icp.escrow import EscrowTerms, Phase, Swap
+from swapd.chains.icp.program import Program
 from swapd.chains.icp.stray import stray
 from swapd.errors import SwapdError
 from swapd.protocol.hashlock import opens
@@ -30,11 +31,11 @@ _STATES = {
 _MOST_STRAYS_SHOWN = 10
 """Looked up for one leg: each costs a call, and a person is not helped by more."""
 
-_OPEN = (Phase.FUNDING, Phase.LOCKED, Phase.CLAIMING, Phase.REFUNDING)
+_HOLDING = (Phase.LOCKED, Phase.CLAIMING, Phase.REFUNDING)
 
 
-async def view(canister: SwapCanister, watched: WatchedLeg) -> LegView:
-    """See `HtlcChain.view`."""
+async def view(canister: SwapCanister, program: Program, watched: WatchedLeg) -> LegView:
+    """See `HtlcChain.view`. What an unknown program shows as locked is there for exits, and never final."""
     agreed = EscrowTerms.of(watched.leg.terms)
     swap_id = canister.escrow.id_of(agreed)
     swap = await canister.swap(swap_id)
@@ -42,7 +43,7 @@ async def view(canister: SwapCanister, watched: WatchedLeg) -> LegView:
     if swap is not None and not canister.escrow.is_it(swap, agreed):
         alike.insert(0, swap)  # of the right name, and with other terms: it is not the leg
         swap = None
-    strays = tuple(stray(each.id, canister.principal, each.terms, agreed) for each in alike if each.course in _OPEN)
+    strays = tuple(stray(each.id, canister.principal, each.terms, agreed) for each in alike if each.course in _HOLDING)
     shown = next((s for each in alike if (s := each.secret) is not None and opens(s, agreed.hashlock)), None)
     if swap is None:
         return LegView(LegState.ABSENT, preimage=shown, strays=strays)
@@ -51,9 +52,11 @@ async def view(canister: SwapCanister, watched: WatchedLeg) -> LegView:
         raise Untrusted(f"the canister shows a secret for {swap_id.hex()} that does not open its hashlock")
     if state is LegState.CLAIMED and swap.secret is None:
         raise Untrusted(f"the canister shows {swap_id.hex()} as claimed without its secret")
+    if swap.phase is Phase.QUARANTINED or (swap.phase is Phase.LOCKED and not await program.is_trusted()):
+        depth = 0
     return LegView(
         state,
-        0 if swap.phase is Phase.QUARANTINED else depth,
+        depth,
         swap.secret or shown,
         swap_id.hex(),
         _block(swap.lock_block),

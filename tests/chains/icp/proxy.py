@@ -30,7 +30,7 @@ class Proxy:
         self.kept: set[str] = set()
         self.seen: list[bytes] = []
         self.url = ""
-        self._target = target
+        self.target = target
         self._client = httpx.AsyncClient(timeout=60, trust_env=False)
         self._serving = served(Starlette(routes=[Route("/{path:path}", self._pass, methods=["GET", "POST"])]))
 
@@ -51,7 +51,7 @@ class Proxy:
         if method in self.kept:
             return Response(status_code=202)
         answer = await self._client.request(
-            request.method, self._target + request.url.path, content=body, headers={"content-type": "application/cbor"}
+            request.method, self.target + request.url.path, content=body, headers={"content-type": "application/cbor"}
         )
         status, raw = answer.status_code, answer.content
         if method in self.instead:

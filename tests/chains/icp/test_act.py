@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from swapd.chains.base import TxState
+from swapd.chains.icp import interface
 from swapd.chains.icp.canister import COMPLETE, INITIATE, RESUME
 from swapd.chains.icp.ledger import APPROVE
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
+from tests.chains.icp.proxy import reply
 from tests.chains.icp.world import ALICE, BOB, DAY, FEE, ICP, PREIMAGE, World
 
 LOCK, CLAIM, REFUND = EffectKind.LOCK, EffectKind.CLAIM, EffectKind.REFUND
@@ -136,6 +138,14 @@ async def test_two_locks_do_not_share_an_approval(world: World) -> None:
         assert (await world.view(leg)).state is LegState.LOCKED
 
 
+async def test_a_ledgers_lie_about_the_allowance_costs_one_approval(world: World) -> None:
+    leg = world.leg()
+    world.proxy.instead["icrc2_allowance"] = reply(interface.Allowance, {"allowance": 0, "expires_at": None})
+    approval, lock = await world.lock(leg)
+    assert (method(world, approval.raw), method(world, lock.raw)) == (APPROVE, INITIATE)
+    assert (await world.view(leg)).state is LegState.LOCKED
+
+
 # -- S3 ----------------------------------------------------------------
 
 
@@ -174,6 +184,16 @@ async def test_an_unknown_program_gets_no_money_and_no_secret_but_exits_go_on(wo
             await mine.draft(CLAIM, leg, secret=PREIMAGE, reveals=True)
         assert await mine.draft(CLAIM, leg, secret=PREIMAGE) is not None
         assert await mine.draft(REFUND, leg) is not None
+
+
+async def test_what_an_unknown_program_shows_is_never_final_and_yet_there_for_exits(world: World) -> None:
+    """S1, S2: nothing on another chain may rest on it."""
+    leg = world.leg(sender=ALICE.text)
+    world.lock_by(ALICE, leg.leg.terms)
+    async with world.another_chain(module_hashes=("00" * 32,)) as wary:
+        view = await wary.view(leg)
+        assert (view.state, view.depth) == (LegState.LOCKED, 0)
+    assert (await world.view(leg)).depth == 1
 
 
 async def test_the_program_that_is_trusted_is_used(world: World) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import pytest
 
-from swapd.chains.icp import interface
+from swapd.chains.icp import hashtree, interface
 from swapd.chains.icp.errors import Untrusted
 from swapd.chains.icp.principal import text
 from swapd.devnet.replica import Replica
 from swapd.errors import Rejected, Unavailable
-from swapd.protocol.effects import EffectKind
+from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import LegState
-from tests.chains.icp.proxy import changed, reject, status
+from swapd.protocol.terms import Role
+from tests.chains.icp import forge
+from tests.chains.icp.proxy import Proxy, changed, reject, status
 from tests.chains.icp.world import ALICE, BOB, DAY, PREIMAGE, World, new_world
 
 GET, TIP, BLOCKS = "getSwap", "icrc3_get_tip_certificate", "icrc3_get_blocks"
@@ -199,6 +204,56 @@ async def test_a_claim_held_back_by_a_node_is_sent_again_as_the_same_bytes(world
     await world.chain.broadcast(claim)
     world.replica.settle()
     assert (await world.view(leg)).state is LegState.CLAIMED
+
+
+async def test_s6_a_node_that_keeps_a_claim_to_itself_keeps_it_from_nobody_if_there_is_another(world: World) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.kept |= {"completeSwap", "resumeSwap"}
+    async with Proxy(world.proxy.target) as honest, world.another_chain(more_api_urls=(honest.url,)) as chain:
+        draft = await chain.draft(
+            Effect(EffectKind.CLAIM, Role.PARTICIPANT, world.now + 60), leg, PREIMAGE, [], world.now
+        )
+        assert draft is not None
+        await chain.broadcast(draft.sign(None))
+        async with asyncio.timeout(10):
+            while (await chain.view(leg)).state is not LegState.CLAIMED:  # noqa: ASYNC110 - another process's doing
+                await asyncio.sleep(0.01)
+        assert honest.calls["completeSwap"] == 1
+
+
+@pytest.mark.parametrize("answer", [status(500), status(429), status(200, b"garbage"), reject(2, "not now")])
+async def test_a_node_in_trouble_is_passed_over(world: World, answer: Any) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.instead[GET] = answer
+    async with Proxy(world.proxy.target) as honest, world.another_chain(more_api_urls=(honest.url,)) as chain:
+        for _ in range(2):
+            with suppress(Unavailable):  # a lie is only noticed when it was told: then the other one is asked
+                view = await chain.view(leg)
+        assert view.state is LegState.LOCKED
+
+
+async def test_a_node_that_is_gone_is_passed_over_at_once(world: World) -> None:
+    async with world.another_chain(api_url="http://127.0.0.1:9", more_api_urls=(world.proxy.url,)) as chain:
+        assert (await chain.view(world.leg())).state is LegState.ABSENT
+
+
+async def test_a_clock_that_is_late_does_not_blind_us_to_exits(world: World) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    async with world.another_chain(now_ns=lambda: world.replica.now_ns - 200 * 10**9) as chain:
+        assert (await chain.view(leg)).state is LegState.LOCKED
+        late = replace(world, chain=chain)
+        await late.send(EffectKind.CLAIM, leg, secret=PREIMAGE)
+        assert (await chain.view(leg)).state is LegState.CLAIMED
+
+
+async def test_a_tree_that_takes_too_long_to_check_is_refused(world: World) -> None:
+    huge = hashtree.encode(forge.tree({number.to_bytes(4): b"v" for number in range(30_000)}))
+    world.proxy.instead[TIP] = changed(interface.TipReply, lambda answer: answer | {"hash_tree": huge})
+    with pytest.raises(Untrusted, match="nodes"):
+        await world.chain.clock()
 
 
 async def test_a_stopped_canister_says_nothing_and_loses_nothing(world: World) -> None:

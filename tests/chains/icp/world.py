@@ -82,6 +82,7 @@ SETTINGS: dict[str, Any] = {
     },
     "network": "local",
     "module_hashes": [],
+    "more_api_urls": [],
     "marketplaces": [],
     "certificate_age": 90,
     "request_seconds": 120,
