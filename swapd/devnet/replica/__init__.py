@@ -1,8 +1,10 @@
 """A local replica of the Internet Computer: canister wasm on wasmtime, behind the real HTTP interface.
 
 What it is not: a network. There is one node and no consensus, query responses carry no node's signature, calls with a
-best-effort response always get one, instructions are near the real count and not equal to it. Tables that a canister
-changes, and data segments that it drops, are not rolled back (compilers of canisters do neither).
+best-effort response always get one, instructions are near the real count and not equal to it. Composite queries can
+make no calls; there are no heartbeats, no canister or web-authentication signatures of users, no snapshots, chunked
+uploads, HTTPS outcalls or threshold signatures. Tables that a canister changes, and data segments that it drops, are
+not rolled back and not saved (what compilers of canisters make does neither).
 """
 
 from __future__ import annotations

@@ -78,17 +78,16 @@ def _of_type(
 
 def representation_independent_hash(value: Any) -> bytes:
     """Section "Representation-independent hashing of structured data". Raises `BadRequest` for a type it knows not."""
-    try:
-        return _hash(value)
-    except RecursionError as e:  # CBOR can describe a list that contains itself
-        raise BadRequest("a value contains itself") from e
+    return _hash(value, 0)
 
 
-def _hash(value: Any) -> bytes:
+def _hash(value: Any, depth: int) -> bytes:
+    if depth > _MAX_DEPTH:  # CBOR can describe a list that contains itself
+        raise BadRequest("a value is nested too deeply")
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise BadRequest("a map has a key that is not text")
-        pairs = (_sha256(k.encode()) + _hash(v) for k, v in value.items())
+        pairs = (_sha256(k.encode()) + _hash(v, depth + 1) for k, v in value.items())
         return _sha256(b"".join(sorted(pairs)))
     if isinstance(value, bytes):
         return _sha256(value)
@@ -97,7 +96,7 @@ def _hash(value: Any) -> bytes:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_NUMBER:
         return _sha256(encode_unsigned(value))
     if isinstance(value, Sequence):
-        return _sha256(b"".join(_hash(item) for item in value))
+        return _sha256(b"".join(_hash(item, depth + 1) for item in value))
     raise BadRequest(f"a value of type {type(value).__name__} has no place in a request")
 
 

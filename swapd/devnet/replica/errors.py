@@ -47,10 +47,10 @@ class ErrorCode(IntEnum):
     CANISTER_INVALID_CONTROLLER = 512
     CANISTER_FUNCTION_NOT_FOUND = 513
     CANISTER_NON_EMPTY = 514
-    INSTRUCTION_LIMIT_EXCEEDED = 522
-    COMPOSITE_QUERY_IN_REPLICATED_MODE = 527
+    CANISTER_INSTRUCTION_LIMIT_EXCEEDED = 522
+    COMPOSITE_QUERY_CALLED_IN_REPLICATED_MODE = 527
     CANISTER_METHOD_NOT_FOUND = 536
-    WASM_MODULE_NOT_FOUND = 537
+    CANISTER_WASM_MODULE_NOT_FOUND = 537
 
     @property
     def reject_code(self) -> RejectCode:
@@ -121,7 +121,7 @@ def no_method(kind: str, name: str) -> CanisterTrap:
 def no_module() -> CanisterTrap:
     return CanisterTrap(
         "Attempted to execute a message, but the canister contains no Wasm module.",
-        ErrorCode.WASM_MODULE_NOT_FOUND,
+        ErrorCode.CANISTER_WASM_MODULE_NOT_FOUND,
         f"Please install code to this canister before calling it. {_HELP}wasm-module-not-found",
     )
 
@@ -134,7 +134,7 @@ def no_function(index: int) -> CanisterTrap:
 def too_many_instructions(limit: int) -> CanisterTrap:
     return CanisterTrap(
         f"Canister exceeded the limit of {limit} instructions for single message execution.",
-        ErrorCode.INSTRUCTION_LIMIT_EXCEEDED,
+        ErrorCode.CANISTER_INSTRUCTION_LIMIT_EXCEEDED,
         "Try optimizing this method to consume fewer instructions or split the work across multiple messages. "
         f"{_HELP}instruction-limit-exceeded",
     )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from swapd.devnet.replica.clock import NS
-from swapd.devnet.replica.errors import RejectError
+from swapd.devnet.replica.errors import ErrorCode, RejectError
 from swapd.devnet.replica.hash_tree import Tree
 from swapd.devnet.replica.leb128 import encode_unsigned
-from swapd.devnet.replica.messages import Answer, Reply
+from swapd.devnet.replica.messages import Answer, Reject, Reply
 
 State = Literal["received", "processing", "replied", "rejected"]
 
@@ -48,6 +48,10 @@ class Outcome:
         return self.reply or b""
 
 
+def rejection_of(answer: Reject) -> RejectError:
+    return RejectError(answer.code, answer.message, ErrorCode(int(answer.error[2:])) if answer.error else None)
+
+
 class IngressHistory:
     def __init__(self) -> None:
         self._requests: dict[bytes, Ingress] = {}
@@ -70,8 +74,8 @@ class IngressHistory:
         ingress = self._requests.get(request_id)
         if ingress is not None:
             ingress.state = "replied" if isinstance(answer, Reply) else "rejected"
-            ingress.answer = answer
             ingress.answered_ns = now_ns
+            ingress.answer = answer  # last: whoever sees it may look at the rest, without the replica's lock
 
     def outcome(self, request_id: bytes) -> Outcome | None:
         """None while the request is under way, or if nobody sent it."""
@@ -80,7 +84,7 @@ class IngressHistory:
             return None
         if isinstance(ingress.answer, Reply):
             return Outcome(ingress.answer.data, None)
-        return Outcome(None, RejectError(ingress.answer.code, ingress.answer.message))
+        return Outcome(None, rejection_of(ingress.answer))
 
     def tree(self, request_id: bytes, now_ns: int) -> Tree | None:
         """What the state tree has under `request_status`, None if it is not, or no longer, there."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import inspect
+import mmap
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import wasmtime
 
+from swapd.devnet.replica import written_pages
 from swapd.devnet.replica.errors import CanisterTrap, invalid_wasm, no_function, too_many_instructions, trapped
 from swapd.devnet.replica.module import Module
 from swapd.devnet.replica.stable_memory import PAGE_BYTES
 from swapd.devnet.replica.wasm_rewriting import MEMORY, TABLE
+from swapd.devnet.replica.written_pages import Span, address_of
 
 HostFunction = Callable[..., int | None]
 Host = Callable[[str], HostFunction | None]
@@ -32,13 +36,18 @@ _TRAPS = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Snapshot:
     """Heap and globals at one moment. The buffer may be longer than the heap was."""
 
-    buffer: ctypes.Array[ctypes.c_char]
-    size: int
-    globals: list[Any]
+    buffer: mmap.mmap
+    size: int = 0
+    globals: list[Any] = field(default_factory=list)
+
+    @classmethod
+    def of_size(cls, size: int) -> Snapshot:
+        """An empty one that has room for that much, and as much again: pages that are never used cost nothing."""
+        return cls(mmap.mmap(-1, max(2 * size, PAGE_BYTES), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
 class Instance:
@@ -49,6 +58,8 @@ class Instance:
         self.module = module
         self._engine = engine
         self._host = host
+        self._followed: Snapshot | None  # what the heap is like, but for what was written since
+        self._followed_at: int  # where the heap was then
         self._instantiate()
 
     # --- memory --------------------------------------------------------------------------------------------------
@@ -86,20 +97,26 @@ class Instance:
     # --- going back ----------------------------------------------------------------------------------------------
 
     def snapshot(self, reuse: Snapshot | None = None) -> Snapshot:
-        """A copy of heap and globals, in the buffer of `reuse` if that is large enough."""
+        """A copy of heap and globals, in the buffer of `reuse` if that is large enough. If `reuse` is the last one
+        that was taken or gone back to, only what was written since then is copied, where the kernel can tell."""
         size = self.heap_bytes
-        buffer = reuse.buffer if reuse and len(reuse.buffer) >= size else ctypes.create_string_buffer(max(size, 1))
-        if size:
-            ctypes.memmove(buffer, self._address(), size)
-        return Snapshot(buffer, size, self.global_values())
+        snapshot = reuse if reuse and len(reuse.buffer) >= size else Snapshot.of_size(size)
+        there = address_of(snapshot.buffer)
+        for start, end in self._different(snapshot):
+            ctypes.memmove(there + start, self._address() + start, end - start)
+        snapshot.size, snapshot.globals = size, self.global_values()
+        self._followed = snapshot
+        return snapshot
 
     def restore(self, snapshot: Snapshot) -> None:
         """Back to a snapshot. wasm memory can not shrink: if it grew meanwhile, the module is instantiated anew."""
         if self.heap_bytes > snapshot.size:
             self._instantiate()
             self._grow_to(snapshot.size)
-        if snapshot.size:
-            ctypes.memmove(self._address(), snapshot.buffer, snapshot.size)
+        there = address_of(snapshot.buffer)
+        for start, end in self._different(snapshot):
+            ctypes.memmove(self._address() + start, there + start, end - start)
+        self._followed = snapshot
         self.set_global_values(snapshot.globals)
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -129,7 +146,27 @@ class Instance:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
+    def _different(self, snapshot: Snapshot) -> list[Span]:
+        """Offsets where the heap may differ from the snapshot, which will be made to agree: writes count from here."""
+        size = self.heap_bytes
+        whole = [(0, size)] if size else []
+        kernel = written_pages.watcher()
+        if not size or kernel is None:
+            return whole
+        address = self._address()
+        known = snapshot.size if snapshot is self._followed and address == self._followed_at else 0
+        self._followed_at = address
+        try:
+            if size > known:
+                kernel.watch(address + known, size - known)
+            written = kernel.take(address, size)
+        except OSError:  # too many mappings, a fork: then without the kernel's help
+            self._followed_at = 0
+            return whole
+        return [(start - address, end - address) for start, end in written] if known else whole
+
     def _instantiate(self) -> None:
+        self._followed, self._followed_at = None, 0
         self._store = wasmtime.Store(self._engine)
         self._store.set_fuel(2**62)
         imports = [self._import(wanted) for wanted in self.module.compiled.imports]
@@ -152,6 +189,8 @@ class Instance:
         kind = wanted.type
         if function is None or not isinstance(kind, wasmtime.FuncType):
             raise invalid_wasm(f"imports {wanted.module}.{wanted.name}, which this replica does not have")
+        if not _fits(function, kind):
+            raise invalid_wasm(f"imports {wanted.module}.{wanted.name} with another signature than it has")
         return wasmtime.Func(self._store, kind, _with_unsigned_numbers(function, kind))
 
     def _callable(self, function: str | int) -> wasmtime.Func:
@@ -175,6 +214,15 @@ class Instance:
     def _grow_to(self, size: int) -> None:
         if self._memory and size > self.heap_bytes:
             self._memory.grow(self._store, (size - self.heap_bytes) // PAGE_BYTES)
+
+
+def _fits(function: HostFunction, kind: wasmtime.FuncType) -> bool:
+    """Whether a module expects as many parameters and results as there are, all of them whole numbers."""
+    signature = inspect.signature(function)
+    numbers = [str(value) for value in (*kind.params, *kind.results)]
+    has_result = signature.return_annotation not in (None, "None")
+    counts = (len(signature.parameters), int(has_result))
+    return counts == (len(kind.params), len(kind.results)) and set(numbers) <= {"i32", "i64"}
 
 
 def _with_unsigned_numbers(method: HostFunction, kind: wasmtime.FuncType) -> HostFunction:

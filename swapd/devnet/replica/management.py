@@ -13,7 +13,7 @@ from ic.candid import Types, encode
 
 from swapd.devnet.replica.candid_reader import NotCandid, case, field, read_arguments
 from swapd.devnet.replica.canister import Canister, Settings
-from swapd.devnet.replica.errors import CanisterTrap, ErrorCode, RejectError, text_of
+from swapd.devnet.replica.errors import ErrorCode, RejectError, text_of
 from swapd.devnet.replica.installation import HeapOption, Installation, Mode, install
 from swapd.devnet.replica.messages import Answer, FromSystem, Reply, Request
 from swapd.devnet.replica.scheduler import Scheduler
@@ -76,8 +76,8 @@ class Management:
         return self._created(request, argument, request.cycles - fee)
 
     def _provisional_create_canister_with_cycles(self, request: Request, argument: Any) -> Answered:
-        amount = field(argument, "amount")
-        return self._created(request, argument, DEFAULT_CYCLES if amount is None else int(amount))
+        amount = _natural(argument, "amount")
+        return self._created(request, argument, DEFAULT_CYCLES if amount is None else amount)
 
     def _created(self, request: Request, argument: Any, cycles: int) -> Answered:
         settings = Settings([request.caller])
@@ -116,10 +116,7 @@ class Management:
         skip_pre_upgrade: bool = False,
     ) -> None:
         """Raises `RejectError`; then everything is as it was."""
-        try:
-            module = self._state.module(wasm)
-        except CanisterTrap as e:
-            raise e.rejection(canister.id) from e
+        module = self._state.module(wasm, canister.id)
         install(
             canister, Installation(module, mode, argument, sender, heap, skip_pre_upgrade), self._state.clock.now_ns()
         )
@@ -186,8 +183,8 @@ class Management:
         return Reply(_EMPTY), 0
 
     def _provisional_top_up_canister(self, request: Request, argument: Any) -> Answered:
-        amount = field(argument, "amount")
-        if not isinstance(amount, int):
+        amount = _natural(argument, "amount")
+        if amount is None:
             raise NotCandid("expected amount")
         self._canister(argument).cycles += amount
         return _done(request)
@@ -232,20 +229,29 @@ def _done(request: Request) -> Answered:
 def _apply(settings: Settings, wanted: Any) -> None:
     controllers = field(wanted, "controllers")
     if controllers is not None:
-        if not isinstance(controllers, list) or len(controllers) > _MAX_CONTROLLERS:
+        if not isinstance(controllers, list) or not all(isinstance(controller, bytes) for controller in controllers):
+            raise NotCandid("expected a vector of principals controllers")
+        if len(controllers) > _MAX_CONTROLLERS:
             raise NotCandid(f"expected at most {_MAX_CONTROLLERS} controllers")
         settings.controllers = list(dict.fromkeys(controllers))
     for name in ("compute_allocation", "memory_allocation"):
-        value = field(wanted, name)
+        value = _natural(wanted, name)
         if value is not None:
-            setattr(settings, name, int(value))
-    threshold = field(wanted, "freezing_threshold")
+            setattr(settings, name, value)
+    threshold = _natural(wanted, "freezing_threshold")
     if threshold is not None:
-        settings.freezing_threshold_seconds = int(threshold)
+        settings.freezing_threshold_seconds = threshold
     for name in _SHOWN_ONLY:
-        value = field(wanted, name)
+        value = _natural(wanted, name)
         if value is not None:
-            settings.others[name] = int(value)
+            settings.others[name] = value
+
+
+def _natural(record: Any, name: str) -> int | None:
+    value = field(record, name)
+    if value is not None and (not isinstance(value, int) or not 0 <= value < 2**128):
+        raise NotCandid(f"expected a natural number {name}")
+    return value
 
 
 _SHOWN_ONLY = ("reserved_cycles_limit", "wasm_memory_limit", "wasm_memory_threshold")

@@ -92,6 +92,11 @@ class Module:
         return False
 
 
+def persists_heap(wasm: bytes) -> bool:
+    """As the property of a compiled module, without compiling. Raises `CanisterTrap` if the wasm is not valid."""
+    return f"icp:private {_EOP_SECTION}" in _rewritten(wasm).custom
+
+
 def _rewritten(wasm: bytes) -> Rewritten:
     try:
         if wasm[:2] == b"\x1f\x8b":

@@ -174,7 +174,7 @@ def _restore(state: ReplicaState, fields: dict[str, Any], room: Path) -> None:
     canister.stable = StableMemory((room / f"{name}.stable").read_bytes())
     if fields["globals"] is None:
         return
-    module = state.module((room / f"{name}.wasm").read_bytes())
+    module = state.module((room / f"{name}.wasm").read_bytes(), canister.id)
     canister.instance = Instance(state.engine, module, canister.api.function)
     canister.instance.set_heap((room / f"{name}.heap").read_bytes())
     canister.instance.set_global_values(fields["globals"])

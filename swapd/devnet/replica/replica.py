@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swapd.devnet.replica import persistence
+from swapd.devnet.replica.candid_reader import NotCandid
 from swapd.devnet.replica.canister import Canister, Settings
 from swapd.devnet.replica.certificates import Delegated
 from swapd.devnet.replica.clock import Clock, ManualClock, OffsetClock
@@ -47,10 +48,10 @@ class Replica:
         costs: Costs | None = None,
         limits: Limits | None = None,
     ) -> None:
+        self.lock = threading.RLock()
         self._begin(ReplicaState(seed, delegated, clock or OffsetClock(), costs or Costs(), limits or Limits()))
 
     def _begin(self, state: ReplicaState) -> None:
-        self.lock = threading.RLock()
         self.state = state
         self._management = Management(state)
         self._scheduler = self._management.scheduler
@@ -97,7 +98,7 @@ class Replica:
             heap: HeapOption | None = None
             if mode == "upgrade":
                 new, old = (
-                    self.state.module(wasm).persists_heap,
+                    self.state.module(wasm, canister_id).persists_heap,
                     bool(canister.module and canister.module.persists_heap),
                 )
                 heap = "keep" if keep_memory and new else "replace" if old else None
@@ -165,9 +166,8 @@ class Replica:
         raise RuntimeError(f"messages did not end after {self.state.limits.settle_messages}")
 
     def outcome(self, request_id: bytes) -> Outcome | None:
-        """None while the call is under way."""
-        with self.lock:
-            return self.state.history.outcome(request_id)
+        """None while the call is under way. Does not wait for a message that is being carried out."""
+        return self.state.history.outcome(request_id)
 
     def update(self, canister_id: bytes, method: str, arg: bytes, sender: bytes) -> bytes:
         """Submit, settle, and return the reply. Raises `RejectError`; with `SYS_UNKNOWN` if no answer came."""
@@ -214,13 +214,23 @@ class Replica:
     def load(cls, folder: Path, *, clock: ManualClock | None = None) -> Replica:
         """A replica as it was saved, with its clock (or the given one). Raises `NotAState`."""
         replica = cls.__new__(cls)
+        replica.lock = threading.RLock()
         replica._begin(persistence.load(folder, clock))
         return replica
+
+    def reload(self, folder: Path) -> None:
+        """Become what was saved there, as a restart would, without a server's letting go of its port."""
+        with self.lock:
+            self._begin(persistence.load(folder))
 
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _admit(self, canister_id: bytes, method: str, arg: bytes, sender: bytes) -> None:
-        payer = canister_id if canister_id != MANAGEMENT else target_of(method, arg)
+        try:
+            payer = canister_id if canister_id != MANAGEMENT else target_of(method, arg)
+        except NotCandid as e:
+            text = f"Error decoding candid: {e}"
+            raise RejectError.of(ErrorCode.INVALID_MANAGEMENT_PAYLOAD, text) from e
         if payer is None:
             return
         canister = self.state.canister(payer)

@@ -112,7 +112,8 @@ class Scheduler:
             raise no_method("update", request.method).rejection(canister.id)
         if kind == "composite_query":
             raise RejectError.of(
-                ErrorCode.COMPOSITE_QUERY_IN_REPLICATED_MODE, "Composite query cannot be called in replicated mode"
+                ErrorCode.COMPOSITE_QUERY_CALLED_IN_REPLICATED_MODE,
+                "Composite query cannot be called in replicated mode",
             )
         limit = canister.limits.instructions_per_message
         prepaid = canister.prepay(limit)

@@ -9,7 +9,7 @@ from swapd.devnet.replica.canister import Canister, Settings
 from swapd.devnet.replica.certificates import Certifier, Delegated, Range
 from swapd.devnet.replica.clock import Clock
 from swapd.devnet.replica.cycles import Costs, Limits
-from swapd.devnet.replica.errors import not_found
+from swapd.devnet.replica.errors import CanisterTrap, not_found
 from swapd.devnet.replica.ingress import IngressHistory
 from swapd.devnet.replica.messages import Message
 from swapd.devnet.replica.module import Module, new_engine
@@ -74,11 +74,14 @@ class ReplicaState:
         self.canisters[canister_id] = canister
         return canister
 
-    def module(self, wasm: bytes) -> Module:
-        """Compiled once. Raises `CanisterTrap` if the wasm is not valid."""
+    def module(self, wasm: bytes, canister_id: bytes) -> Module:
+        """Compiled once. Raises `RejectError` in the name of that canister if the wasm is not valid."""
         digest = hashlib.sha256(wasm).digest()
         if digest not in self._modules:
-            self._modules[digest] = Module(self.engine, wasm)
+            try:
+                self._modules[digest] = Module(self.engine, wasm)
+            except CanisterTrap as e:
+                raise e.rejection(canister_id) from e
         return self._modules[digest]
 
     def random_bytes(self) -> bytes:
