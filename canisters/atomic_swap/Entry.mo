@@ -19,7 +19,14 @@ module {
     haltedLedgers : Set.Set<Principal>;
     initiates : RateLimit.State;
     requests : RateLimit.State;
+    excesses : RateLimit.State;
   };
+
+  /// New swaps in a minute, of all callers together. Principals cost nothing and a swap that comes to nothing costs this canister 19 M cycles: so
+  /// whoever floods it can spend so much of its cycles, and stop entry, but no more.
+  let initiatesInAll = 600;
+
+  let excessesPerMinute = 10; // a limit of its own: no configuration keeps anybody from his money
 
   public func new(config : Types.Config) : State = {
     var config;
@@ -27,6 +34,7 @@ module {
     haltedLedgers = Set.empty<Principal>();
     initiates = RateLimit.new();
     requests = RateLimit.new();
+    excesses = RateLimit.new();
   };
 
   /// Stops or lets on what is new: with one ledger, or all of it.
@@ -45,15 +53,13 @@ module {
     if (not Access.isLedger(self.config, args.ledger)) return ?Errors.request(#LedgerNotAllowed, "ledger: not one of those allowed");
     if (self.halted or Set.contains(self.haltedLedgers, Principal.compare, args.ledger)) return ?halted();
     if (isLow(self)) return ?lowCycles();
-    switch old {
-      case null switch (Terms.times(args, self.config, now)) { case (?wrong) return ?Errors.invalid(wrong); case null {} };
-      case (?_) {}; // was found good when it began
-    };
+    let begins = switch old { case (?{ swap }) swap.phase == #Cancelled; case null true };
+    if begins switch (Terms.times(args, self.config, now)) { case (?wrong) return ?Errors.invalid(wrong); case null {} };
     let isOpen = switch old { case (?{ swap }) Escrow.isOpen(swap.phase); case null false };
     if (not isOpen and Book.openOf(book, caller) >= self.config.limits.open_swaps_per_caller) {
       return ?Errors.request(#TooManyOpen, "at most " # self.config.limits.open_swaps_per_caller.toText() # " open swaps");
     };
-    limited(RateLimit.take(self.initiates, caller, self.config.limits.initiates_per_minute, now));
+    limited(RateLimit.takeOf(self.initiates, caller, self.config.limits.initiates_per_minute, initiatesInAll, now));
   };
 
   /// What stands against storing a marketplace's request now.
@@ -65,7 +71,7 @@ module {
 
   /// What stands against looking for money that was sent by mistake.
   public func excess(self : State, caller : Principal, now : Nat64) : ?Types.Error {
-    limited(RateLimit.take(self.initiates, caller, self.config.limits.initiates_per_minute, now));
+    limited(RateLimit.take(self.excesses, caller, excessesPerMinute, now));
   };
 
   func limited(wait : ?Nat64) : ?Types.Error {

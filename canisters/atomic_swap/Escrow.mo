@@ -45,7 +45,11 @@ module {
   public type Look = { enough : Nat; ifThere : Verdict; ifGone : Verdict };
 
   let firstWait : Nat64 = 10_000_000_000;
-  let longestWait : Nat64 = 900_000_000_000;
+
+  let mostWait : Nat64 = 14_400_000_000_000; // four hours: transfers that never succeed keep the sweep from no others
+
+  /// How long the sweep leaves alone what it cannot take up at all.
+  public let longestWait : Nat64 = 900_000_000_000;
 
   // -- the life of a record
 
@@ -125,10 +129,10 @@ module {
   /// What is stored when the transfer has to wait.
   public func waiting(record : Record, doubtful : Bool) : Record = { record with journal = { record.journal with doubtful } };
 
-  /// How long the sweep leaves a swap alone after so many tries: 10 s, 20 s, ... 15 min.
+  /// How long the sweep leaves a swap alone after so many tries: 10 s, 20 s, ... 4 h.
   public func wait(tries : Nat) : Nat64 {
-    if (tries > 7) return longestWait;
-    Nat64.min(longestWait, firstWait << Nat64.fromNat(tries - 1));
+    if (tries > 11) return mostWait;
+    Nat64.min(mostWait, firstWait << Nat64.fromNat(tries - 1));
   };
 
   /// Whether there is anything left that may happen.

@@ -1,7 +1,9 @@
 /// The events of the log, in the words of ICRC-3. Principals and bytes are Blob, numbers Nat, times Nat in nanoseconds.
+import Iter "mo:core/Iter";
 import Nat "mo:core/Nat";
 import Array "mo:core/Array";
 import Nat64 "mo:core/Nat64";
+import Text "mo:core/Text";
 import Log "Log";
 import Types "Types";
 import Value "Value";
@@ -50,7 +52,7 @@ module {
 
   public func locked({ id } : Swap, block : ?Nat) : Log.Event = event("swap_locked", [("id", ?#Blob id), ("ledger_block", Value.nat(block))]);
 
-  public func cancelled({ id } : Swap, reason : Text) : Log.Event = event("swap_cancelled", [("id", ?#Blob id), ("reason", ?#Text reason)]);
+  public func cancelled({ id } : Swap, reason : Text) : Log.Event = event("swap_cancelled", [("id", ?#Blob id), ("reason", ?#Text(cut(reason)))]);
 
   /// The secret is public from here on.
   public func claiming({ id } : Swap, secret : Blob, by : Principal) : Log.Event {
@@ -166,6 +168,9 @@ module {
       ("reference", #Text(of.reference)),
     ]);
   };
+
+  /// What a ledger says may be of any length.
+  func cut(reason : Text) : Text = Text.fromIter(Iter.take(reason.chars(), 256));
 
   func event(btype : Text, fields : [(Text, ?Value)]) : Log.Event = { btype; tx = Value.present(fields) };
 

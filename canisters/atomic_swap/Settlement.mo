@@ -27,6 +27,10 @@ module {
 
   public func now() : Nat64 = Nat64.fromIntWrap(Time.now());
 
+  /// Whether so many calls are under way that no more may begin but claims and refunds. Each keeps 80 G cycles back until its answer is there, and
+  /// whoever makes many with a ledger that does not answer must not keep them from others' money.
+  public func isCrowded(context : Context) : Bool = Set.size(context.busy) >= 50;
+
   public func isBusy(context : Context, id : Blob) : Bool = Set.contains(context.busy, Blob.compare, id);
 
   /// To be called before anything else is done with a swap: if the canister failed at a ledger's answer, it goes into quarantine now.

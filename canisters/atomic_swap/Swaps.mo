@@ -39,7 +39,7 @@ module {
         };
       };
     };
-    if busy return #Err(Errors.busy());
+    if (busy or Settlement.isCrowded(context)) return #Err(Errors.busy());
     switch (Entry.swap(entry, context.book, caller, args, old, now)) { case (?error) return #Err error; case null {} };
     Book.reserve(context.book, 1);
     if (not isFunding(old)) ignore Book.write(context.book, record, Events.funding(record.swap), now);
@@ -90,7 +90,7 @@ module {
     switch (swap.phase) {
       case (#Quarantined _) return #Err(wrongPhase(swap));
       case (#Funding or #Claiming or #Refunding) {
-        if (Settlement.isBusy(context, id)) return #Err(Errors.busy());
+        if (Settlement.isBusy(context, id) or Settlement.isCrowded(context)) return #Err(Errors.busy());
         let aim = switch (swap.phase) { case (#Funding) #Locked; case (#Claiming) #Claimed; case _ #Refunded };
         await* settled(context, id, aim);
       };

@@ -21,8 +21,8 @@ module {
     if (args.amount == 0 or args.amount >= tooMuch) return ?"amount: more than 0, less than 2^128";
     if (args.fee >= tooMuch) return ?"fee: less than 2^128";
     if (not isSubaccount(args.from_subaccount)) return ?"from_subaccount: 32 bytes or null";
-    if (not isPayee(args.recipient, self)) return ?"recipient: somebody's account, not this canister's";
-    if (not isPayee(args.refund_to, self)) return ?"refund_to: somebody's account, not this canister's";
+    if (not isPayee(args.recipient, args.ledger, self)) return ?"recipient: somebody's account, not this canister's or the ledger's";
+    if (not isPayee(args.refund_to, args.ledger, self)) return ?"refund_to: somebody's account, not this canister's or the ledger's";
     null;
   };
 
@@ -76,8 +76,9 @@ module {
     null;
   };
 
-  func isPayee({ owner; subaccount } : Types.Account, self : Principal) : Bool {
-    not owner.isAnonymous() and owner != self and isSubaccount(subaccount);
+  /// The management canister, whose principal is empty, has no money of its own.
+  func isPayee({ owner; subaccount } : Types.Account, ledger : Principal, self : Principal) : Bool {
+    not owner.isAnonymous() and owner.toBlob().size() > 0 and owner != self and owner != ledger and isSubaccount(subaccount);
   };
 
   func isSide(side : Types.Side) : Bool {

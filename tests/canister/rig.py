@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from swapd.chains.icp import candid, certificate, hashtree, log
-from swapd.chains.icp.candid.types import Type
 from swapd.chains.icp.escrow import Escrow
 from swapd.chains.icp.interface import BlocksReply, Ranges, Swap, TipReply
 from swapd.chains.icp.principal import ANONYMOUS, Account
@@ -112,9 +111,7 @@ class Rig:
         """Allow the canister to pull for this swap, and for nothing else. The swap's id."""
         swap_id = self.escrow.id(owner, args["nonce"])
         allowance = args["amount"] + 2 * args["fee"]
-        done = self.token.approve(
-            owner, Account(self.id, swap_id), allowance, from_subaccount=args["from_subaccount"]
-        )
+        done = self.token.approve(owner, Account(self.id, swap_id), allowance, from_subaccount=args["from_subaccount"])
         assert "Ok" in done, done
         return swap_id
 

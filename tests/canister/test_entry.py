@@ -14,6 +14,7 @@ from tests.canister.rig import (
     ANONYMOUS,
     ARBITER,
     BOB,
+    CAROL,
     CONTROLLER,
     FEE,
     HELD,
@@ -101,7 +102,7 @@ def test_the_bounds_of_the_deadline_are_good(rig: Rig, deadline: int) -> None:
 
 def test_an_unknown_ledger_is_refused_and_not_called(rig: Rig) -> None:
     with unchanged(rig):
-        for ledger in (BOB, rig.id, b"", ANONYMOUS):
+        for ledger in (CAROL, rig.id, b"", ANONYMOUS):
             assert kind(rig.initiate(rig.terms() | {"ledger": ledger})) == "LedgerNotAllowed"
 
 

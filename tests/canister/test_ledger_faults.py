@@ -351,7 +351,9 @@ def test_a_refusal_whose_balance_could_not_be_seen_is_not_taken_for_payment(idle
 def test_a_late_answer_is_waited_for_and_others_are_told_so(idle: Rig, payout: Payout) -> None:
     swap_id, other = idle.locked(), idle.locked()
     idle.token.misbehave(PAY, {"Late": 1_000}, of=Account(idle.id, swap_id))
-    verb, value = ("completeSwap", {"id": swap_id, "secret": bytes(range(32))}) if payout is CLAIM else ("refundSwap", swap_id)
+    verb, value = (
+        ("completeSwap", {"id": swap_id, "secret": bytes(range(32))}) if payout is CLAIM else ("refundSwap", swap_id)
+    )
     request = idle.submit(verb, value, BOB)
     waiting = idle.submit("resumeSwap", swap_id, CAROL)
     for _ in range(50):
@@ -421,4 +423,3 @@ def test_a_huge_block_number_is_no_way_to_break_a_record(idle: Rig) -> None:
     assert idle.swap(swap_id)["phase"] == {"Quarantined": {"Claiming": None}}
     assert idle.resolve(swap_id, 3)["Ok"]["phase"] == {"Claimed": None}
     assert idle.balance(BOB) == AMOUNT
-

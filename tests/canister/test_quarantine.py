@@ -180,7 +180,9 @@ def test_a_trap_while_looking_at_the_balance_moves_nothing_and_is_tried_again(id
     idle.token.misbehave("icrc1_transfer", "RejectAfter")
     idle.complete(swap_id)
     idle.token.set_fee(2 * FEE)
-    change_ledger(idle, renamed(built("devnet_ledger").wasm, {"icrc1_balance_of": "lost", "icrc1_symbol": "icrc1_balance_of"}))
+    change_ledger(
+        idle, renamed(built("devnet_ledger").wasm, {"icrc1_balance_of": "lost", "icrc1_symbol": "icrc1_balance_of"})
+    )
     with pytest.raises(RejectError, match="IDL error"):
         idle.resume(swap_id)
     idle.token.speak()

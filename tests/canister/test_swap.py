@@ -140,7 +140,12 @@ def test_the_log_tells_the_terms(rig: Rig) -> None:
     ((_, tx),) = [event for event in rig.log() if event[0] == "swap_funding"]
     args = swap["args"]
     plain = ("nonce", "ledger", "amount", "fee", "recipient", "hashlock", "fund_by", "deadline")
-    assert tx == {"id": swap_id, "initiator": ALICE, "refund_to": {"owner": ALICE}, **{name: args[name] for name in plain}}
+    assert tx == {
+        "id": swap_id,
+        "initiator": ALICE,
+        "refund_to": {"owner": ALICE},
+        **{name: args[name] for name in plain},
+    }
     rig.complete(swap_id, sender=CAROL)
     swap = rig.swap(swap_id)
     assert rig.log()[-3:] == [

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from swapd.chains.icp.candid.types import Blob, Bool, Empty, Nat, Nat64, Null, Opt, Principal, Record, Text, Variant, Vec
+from swapd.chains.icp.candid.types import (
+    Blob,
+    Bool,
+    Empty,
+    Nat,
+    Nat64,
+    Null,
+    Opt,
+    Principal,
+    Record,
+    Text,
+    Variant,
+    Vec,
+)
 from swapd.chains.icp.interface import Account, CompleteArgs, GetSwapReply, InitiateArgs, Phase, Swap
 
 RequestError = Variant(
