@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv nodes canisters test-tools demo test lint types bench bench-gas bench-bitcoin bench-swap clean
+.PHONY: help venv nodes canisters test-tools demo test lint types bench bench-gas bench-bitcoin bench-icp bench-swap clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -24,10 +24,10 @@ nodes: $(READY) ## bitcoind, anvil and what else comes from npm, unless they are
 canisters: nodes ## Compile the canisters, print their hashes, compare with the .did and stable signatures committed
 	@node canisters/build.js --check
 
-test-tools: $(READY) ## What only the tests need: PostgreSQL
-	@$(RUN) -m swapd.devnet.fetch --quiet postgres
+test-tools: $(READY) ## What only the tests need: PostgreSQL, a canister that others wrote
+	@$(RUN) -m swapd.devnet.fetch --quiet postgres third-party
 
-demo: nodes ## Four swaps on real nodes; make demo ARGS=--keep leaves everything running
+demo: nodes ## Twelve swaps on real nodes; make demo ARGS=--keep leaves everything running
 	@$(RUN) -m swapd.cli.demo $(ARGS)
 
 test: nodes test-tools ## All tests; make test ARGS='-k reorg' picks some
@@ -40,13 +40,16 @@ lint: $(READY) ## Style and format
 types: $(READY) ## Static types, strict
 	@$(RUN) -m mypy
 
-bench: bench-gas bench-bitcoin bench-swap ## All measurements, into bench/results
+bench: bench-gas bench-bitcoin bench-icp bench-swap ## All measurements, into bench/results
 
 bench-gas: nodes ## Gas of every contract call
 	@$(RUN) -m bench.gas
 
 bench-bitcoin: nodes ## Weight of every Bitcoin transaction
 	@$(RUN) -m bench.bitcoin
+
+bench-icp: nodes ## The swap canister with 10 and with 100,000 swaps; half an hour the first time, a minute or two then
+	@$(RUN) -m bench.icp
 
 bench-swap: nodes ## One swap's whole life: calls, CPU, reaction time
 	@$(RUN) -m bench.swap

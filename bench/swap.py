@@ -48,6 +48,7 @@ PATIENCE_SECONDS = 60.0
 
 SWEEP = {"SWAPD__DAEMON__SWEEP_SECONDS": "600"}
 """As by default. The devnet's 5 s would count the safety net below the watching along with the watching."""
+TWO_CHAINS = {"SWAPD__CHAINS__ICP__ENABLED": "false"}
 SLOW = {
     f"SWAPD__CHAINS__{chain.upper()}__TIMING__{margin}": seconds
     for chain in CHAINS
@@ -123,7 +124,7 @@ async def trader(stack: AsyncExitStack, name: str, folder: Path, devnet: Devnet)
     proxies = {chain: await stack.enter_async_context(Proxy(url)) for chain, url in urls.items()}
     daemon, desk, slow = parties = [Party(name, folder, devnet.state) for _ in range(3)]
     for party in parties:
-        party.overrides |= SWEEP
+        party.overrides |= SWEEP | TWO_CHAINS
     slow.overrides |= SLOW
     daemon.overrides |= {f"SWAPD__CHAINS__{chain.upper()}__RPC_URL": proxy.url for chain, proxy in proxies.items()}
     await devnet.bitcoind.create_wallet(name)

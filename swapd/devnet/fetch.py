@@ -3,7 +3,7 @@
 For each tool the order is: named by the caller, in the environment, or in the configuration; on PATH; in the cache;
 fetched into it. Nothing is downloaded unless all but the last fail.
 
-    python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres npm canisters
+    python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres npm canisters third-party
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from swapd.devnet import debian
+from swapd.devnet import debian, third_party
 from swapd.devnet.cache import installed
 from swapd.devnet.canisters import built, names
 from swapd.devnet.npm_packages import anvil_binary, node_modules
@@ -195,6 +195,7 @@ def main() -> None:
         "anvil": lambda system: anvil(system=system).command[-1],
         "postgres": lambda system: str(postgres(system=system).programs),
         "npm": lambda system: str(node_modules()),
+        "third-party": lambda system: f"{len(third_party.proxy()):,} bytes",
         "canisters": lambda system: ", ".join(f"{name} {built(name).hash}" for name in names()),
     }
     parser = argparse.ArgumentParser(prog="swapd.devnet.fetch", description="Find devnet's programs, or fetch them.")

@@ -17,7 +17,7 @@ _ANVIL = "@foundry-rs/anvil-linux-amd64/bin/anvil"
 
 def node_modules() -> Path:
     """The `node_modules` folder, fetched first if it is missing or was made from another lock file."""
-    return installed("npm", valid=_is_current, build=_install) / "node_modules"
+    return installed("npm", valid=_is_current, build=lambda folder: install(_SOURCE, folder)) / "node_modules"
 
 
 def anvil_binary() -> Path:
@@ -37,12 +37,13 @@ def _is_current(folder: Path) -> bool:
     return complete and lock.exists() and lock.read_bytes() == (_SOURCE / "package-lock.json").read_bytes()
 
 
-def _install(folder: Path) -> None:
+def install(source: Path, folder: Path) -> None:
+    """Fetch what the lock file in `source` names into `node_modules` of `folder`. Raises `Unavailable`."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             raise Unavailable(f"{tool} is missing: anvil and the Solidity compiler come from npm. Get it: {_HOW}")
     for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(_SOURCE / name, folder / name)
+        shutil.copy(source / name, folder / name)
     try:
         done = subprocess.run(
             ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],

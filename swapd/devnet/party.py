@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import swapd
+from swapd.chains.icp import principal
+from swapd.devnet.money import Account
 from swapd.devnet.process import Process
 from swapd.devnet.state import DevnetState
 from swapd.errors import Rejected, Unavailable
@@ -37,9 +40,7 @@ class Party:
             "SWAPD__DAEMON__WORKER": name,
             "SWAPD__VAULT__PASSPHRASE_FILE": str(self.folder / "passphrase"),
             "SWAPD__CHAINS__BITCOIN__WALLET": name,
-            "SWAPD__CHAINS__BITCOIN__RPC_URL": devnet.bitcoin.rpc_url,
-            "SWAPD__CHAINS__BITCOIN__RPC_COOKIE_FILE": devnet.bitcoin.cookie_file,
-            "SWAPD__CHAINS__ETHEREUM__RPC_URL": devnet.ethereum.rpc_url,
+            **devnet.variables(),
         }
         self._daemon: Process | None = None
 
@@ -49,7 +50,7 @@ class Party:
 
     def command_line(self) -> str:
         """What a person types before a command to speak to this party."""
-        assignments = " ".join(f"{name}={value}" for name, value in self.overrides.items())
+        assignments = " ".join(f"{name}={shlex.quote(value)}" for name, value in self.overrides.items())
         return f"{assignments} {sys.executable} -m swapd --config {CONFIG}"
 
     async def init(self) -> None:
@@ -61,9 +62,15 @@ class Party:
             passphrase.write_text(PASSPHRASE)
         await self._run("init")
 
-    def ethereum_address(self) -> str:
+    def account(self) -> Account:
+        """Where the party's own money lies."""
         with self._vault() as vault:
-            return vault.ethereum_address
+            at = {
+                "bitcoin": self.name,
+                "ethereum": vault.ethereum_address,
+                "icp": principal.text(vault.icp_principal),
+            }
+        return Account(self.name, at)
 
     async def ask(self, *words: str) -> Any:
         """A command with --json, and its answer."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from swapd.devnet import launch
 from swapd.errors import Unavailable
@@ -51,6 +52,13 @@ class Process:
         self._death_signal = death_signal
         self._stop_signal = stop_signal
         self._child: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def of(cls, child: subprocess.Popen[bytes], command: Sequence[str | Path], *, log: Path, name: str) -> Self:
+        """A child that was started already by this process, in a session of its own."""
+        process = cls(command, log=log, name=name)
+        process._child = child
+        return process
 
     def __repr__(self) -> str:
         return f"Process({self.name}, pid={self._child.pid if self._child else None})"

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -77,12 +78,25 @@ class EthereumState:
 
 
 @dataclass(frozen=True)
+class IcpState:
+    """root_key: DER, hex. canister: principal of the swap canister. variables: what points a swapd at all of it."""
+
+    process: ProcessId
+    api_url: str
+    root_key: str
+    canister: str
+    variables: Mapping[str, str]
+    log: str
+
+
+@dataclass(frozen=True)
 class DevnetState:
     """The content of `devnet.json`: written when everything answers, removed at an orderly end."""
 
     supervisor: ProcessId
     bitcoin: BitcoinState
     ethereum: EthereumState
+    icp: IcpState
     block_seconds: float
 
     @staticmethod
@@ -100,11 +114,12 @@ class DevnetState:
         """None if there is no such file. Raises `Unavailable` if it is not one that `write` wrote."""
         try:
             fields = json.loads(cls.file(folder).read_text())
-            bitcoin, ethereum = fields["bitcoin"], fields["ethereum"]
+            bitcoin, ethereum, icp = fields["bitcoin"], fields["ethereum"], fields["icp"]
             return cls(
                 supervisor=ProcessId(**fields["supervisor"]),
                 bitcoin=BitcoinState(**{**bitcoin, "process": ProcessId(**bitcoin["process"])}),
                 ethereum=EthereumState(**{**ethereum, "process": ProcessId(**ethereum["process"])}),
+                icp=IcpState(**{**icp, "process": ProcessId(**icp["process"])}),
                 block_seconds=fields["block_seconds"],
             )
         except FileNotFoundError:
@@ -116,4 +131,13 @@ class DevnetState:
 
     def processes(self) -> tuple[ProcessId, ...]:
         """The supervisor first: the nodes end with it."""
-        return self.supervisor, self.bitcoin.process, self.ethereum.process
+        return self.supervisor, self.bitcoin.process, self.ethereum.process, self.icp.process
+
+    def variables(self) -> dict[str, str]:
+        """The environment that points a swapd with `config/devnet.toml` at these nodes."""
+        return {
+            "SWAPD__CHAINS__BITCOIN__RPC_URL": self.bitcoin.rpc_url,
+            "SWAPD__CHAINS__BITCOIN__RPC_COOKIE_FILE": self.bitcoin.cookie_file,
+            "SWAPD__CHAINS__ETHEREUM__RPC_URL": self.ethereum.rpc_url,
+            **self.icp.variables,
+        }

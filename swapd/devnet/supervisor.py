@@ -18,20 +18,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from swapd.devnet import fetch
+from swapd.devnet import canisters, fetch
+from swapd.devnet.icp_world import CANISTERS, log_length
 from swapd.devnet.network import Devnet
 from swapd.devnet.rpc import JsonRpc
 from swapd.devnet.state import DevnetState, ProcessId
 from swapd.errors import SwapdError, Unavailable
 
 _UP_SECONDS = 60.0  # it takes 2 on an idle machine
-_DOWN_SECONDS = 40.0  # two nodes with 15 s each before they are killed, and some more
+_DOWN_SECONDS = 40.0  # nodes, all at once, have 15 s each before they are killed, and some more
 _POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """`height` is None if the node does not answer."""
+    """height: of the last block; on the Internet Computer, of the swap canister's log. None if nobody answers."""
 
     name: str
     running: bool
@@ -62,8 +63,10 @@ def up(
     In the foreground this lasts until SIGINT, SIGTERM or `down`; detached it returns once the devnet is ready. Raises
     `Rejected` if one runs there already and `Unavailable` if it does not start, with what its log says.
     """
-    fetch.bitcoind()  # here, where a person sees that something is being fetched
+    fetch.bitcoind()  # here, where a person sees that something is being fetched or compiled
     fetch.anvil()
+    for name in CANISTERS:
+        canisters.built(name)
     if detach:
         announce(_detached(folder.absolute(), block_seconds))
     else:
@@ -103,17 +106,20 @@ async def _status(state: DevnetState) -> DevnetStatus:
 
     bitcoin = JsonRpc(state.bitcoin.rpc_url, auth)
     ethereum = JsonRpc(state.ethereum.rpc_url)
-    heights: list[int | None] = [None, None]
+    heights: list[int | None] = [None, None, None]
     with contextlib.suppress(SwapdError):
         heights[0] = await bitcoin.call("getblockcount")
     with contextlib.suppress(SwapdError):
         heights[1] = int(await ethereum.call("eth_blockNumber"), 16)
+    with contextlib.suppress(SwapdError):
+        heights[2] = await log_length(state.icp)
     return DevnetStatus(
         state,
         state.supervisor.alive(),
         (
             NodeStatus("bitcoind", state.bitcoin.process.alive(), heights[0], state.bitcoin.rpc_url),
             NodeStatus("anvil", state.ethereum.process.alive(), heights[1], state.ethereum.rpc_url),
+            NodeStatus("icp", state.icp.process.alive(), heights[2], state.icp.api_url),
         ),
     )
 

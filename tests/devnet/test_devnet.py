@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ from swapd.devnet.state import DevnetState, ProcessId
 from swapd.devnet.supervisor import down, status, up
 from swapd.errors import Rejected, Unavailable
 from tests.devnet.proc import children_of, until
+
+SOMEBODY = "2vxsx-fae"
+"""The anonymous principal: a ledger keeps its tokens as it keeps anybody's."""
 
 
 @pytest.fixture
@@ -47,7 +51,11 @@ async def test_the_chains_go_on_in_the_next_devnet_of_the_folder(tmp_path: Path)
     async with Devnet(tmp_path) as devnet:
         _, tip = await devnet.bitcoind.best()
         await devnet.anvil.set_balance("0x" + "a1" * 20, 5)
+        await devnet.world.mint("ICP", SOMEBODY, 5)
+        places = devnet.world.places
     async with Devnet(tmp_path) as devnet:
+        assert devnet.world.places == places
+        assert await devnet.world.token("ICP").balance(SOMEBODY) == 5
         assert await devnet.bitcoind.rpc("getblock", tip)
         assert await devnet.anvil.rpc("eth_getBalance", "0x" + "a1" * 20, "latest") == "0x5"
 
@@ -60,11 +68,12 @@ async def test_a_second_devnet_in_the_folder_is_refused_and_harms_nothing(tmp_pa
         assert await devnet.bitcoind.best()
 
 
-async def test_if_one_node_cannot_start_the_other_is_stopped(tmp_path: Path) -> None:
+async def test_if_one_node_cannot_start_the_others_are_stopped(tmp_path: Path) -> None:
     devnet = Devnet(tmp_path, anvil_binary="false")
     with pytest.raises(Unavailable, match="anvil ended at its start with exit code 1"):
         await devnet.start()
     assert not devnet.bitcoind.process.running
+    assert not devnet.icp.process.running
     assert DevnetState.read(tmp_path) is None
 
 
@@ -82,6 +91,7 @@ def test_detached_it_is_ready_on_return_and_down_leaves_nothing(folder: Path) ->
     assert seen is not None
     assert [seen.state] == announced
     assert seen.healthy
+    assert len(seen.nodes) == 3
     with pytest.raises(Unavailable, match=r"(?s)the devnet ended.*a devnet runs in .* already"):
         up(folder, detach=True)
     assert down(folder)
@@ -106,7 +116,7 @@ def test_down_touches_no_process_that_merely_has_the_number(folder: Path) -> Non
         now = ProcessId.of(innocent.pid)
         assert now is not None
         stale = ProcessId(innocent.pid, state.supervisor.started)
-        DevnetState(stale, state.bitcoin, state.ethereum, state.block_seconds).write(folder)
+        replace(state, supervisor=stale).write(folder)
         assert not down(folder)
         assert now.alive()
         innocent.kill()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swapd.devnet.icp_world import IcpWorld
 from tests.scenarios.chains import Chains
 from tests.scenarios.rig import DIRECTIONS, Direction, Rig, new_rig
 
@@ -29,6 +30,15 @@ def chains() -> Iterator[Chains]:
     asyncio.run(start())
     yield made
     asyncio.run(made.stop())
+
+
+@pytest.fixture
+async def world(chains: Chains) -> AsyncIterator[IcpWorld]:
+    """The canisters of a replica that all tests of this worker share, spoken to from this test's event loop."""
+    await chains.start_icp()
+    found = chains.world()
+    yield found
+    await found.close()
 
 
 @pytest.fixture(params=DIRECTIONS, ids=str)

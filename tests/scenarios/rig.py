@@ -1,4 +1,7 @@
-"""Two houses on two chains: `house` is the swapd under test, `other` trades with it, by its own swapd or by hand."""
+"""Two houses on two or three chains: `house` is the swapd under test, `other` trades with it.
+
+By its own swapd, or by hand.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 from eth_utils.address import to_checksum_address
 
 from swapd.coordinator import agree
+from swapd.devnet.icp_world import IcpWorld
 from swapd.devnet.money import Account
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Leg, SwapTerms, Wallet
@@ -22,8 +27,9 @@ from tests.scenarios.side import START_SATOSHI, START_WEI, Side, settle
 
 SATOSHI = 1_000_000
 WEI = 5 * 10**17
-AMOUNTS = {"BTC": SATOSHI, "ETH": WEI}
-CHAIN = {"BTC": "bitcoin", "ETH": "ethereum"}
+E8S = 7 * 10**8
+AMOUNTS = {"BTC": SATOSHI, "ETH": WEI, "ICP": E8S, "TOK": 7_000_000}
+CHAIN = {"BTC": "bitcoin", "ETH": "ethereum", "ICP": "icp", "TOK": "icp"}
 ENOUGH_BLOCKS = 12
 """More than any swap needs from one thing to the next, when nothing has to wait for a timelock."""
 
@@ -40,6 +46,8 @@ class Direction:
 
 
 DIRECTIONS = (Direction("BTC", "ETH"), Direction("ETH", "BTC"))
+PAIRS = tuple(Direction(give, get) for give, get in permutations(("BTC", "ETH", "ICP"), 2))
+"""All that there are; for a rig on three chains."""
 
 
 @dataclass
@@ -89,7 +97,7 @@ class Rig:
         await settle(*self.sides)
 
     async def block(self, count: int = 1) -> None:
-        """A block on each chain, and everybody looks."""
+        """A block on each chain that has blocks, a minute, and everybody looks."""
         for _ in range(count):
             await self.chains.blocks()
             await self.settle()
@@ -126,20 +134,21 @@ class Rig:
         await self.chains.bitcoind.fund(target, START_SATOSHI)
         address = to_checksum_address(secrets.token_bytes(20))
         await self.chains.anvil.set_balance(address, START_WEI)
-        account = Account(name, wallet, address)
+        account = Account(name, {"bitcoin": wallet, "ethereum": address})
         self.books.accounts.append(account)
         await self.books.open()
         return account
 
     async def pay(self, payer: Account, address: str, amount: str) -> None:
         """Into the mempool: so many BTC, as a wallet's form takes them."""
-        txid = await self.chains.bitcoind.rpc("sendtoaddress", address, amount, wallet=payer.wallet)
+        txid = await self.chains.bitcoind.rpc("sendtoaddress", address, amount, wallet=payer.at["bitcoin"])
         self.books.payers[txid] = payer.name
 
     async def call(self, payer: Account, to: str, value: int, data: str) -> str:
         """Into the mempool: a plain transaction with this calldata; its txid. It may be one that will be reverted."""
-        await self.chains.anvil.rpc("anvil_impersonateAccount", payer.address)
-        request = {"from": payer.address, "to": to, "value": hex(value), "data": data, "gas": hex(500_000)}
+        sender = payer.at["ethereum"]
+        await self.chains.anvil.rpc("anvil_impersonateAccount", sender)
+        request = {"from": sender, "to": to, "value": hex(value), "data": data, "gas": hex(500_000)}
         txid: str = await self.chains.anvil.rpc("eth_sendTransaction", request)
         return txid
 
@@ -149,7 +158,7 @@ class Rig:
         if leg.terms.chain == "bitcoin":
             await self.pay(payer, fields["address"], fields["amount"])
         else:
-            assert fields["from"] == payer.address
+            assert fields["from"] == payer.at["ethereum"]
             await self.call(payer, fields["contract"], int(fields["value_wei"]), fields["calldata"])
 
     # -- the end ---------------------------------------------------------------------------------------------------
@@ -163,24 +172,27 @@ class Rig:
     def traded(self, initiator: Side, participant: Side) -> Gains:
         """What a completed swap must have brought."""
         give, get = self.direction.give, self.direction.get
+        nothing = dict.fromkeys(self.books.symbols, 0)
         return {
-            initiator.name: {give: -AMOUNTS[give], get: AMOUNTS[get]},
-            participant.name: {give: AMOUNTS[give], get: -AMOUNTS[get]},
+            initiator.name: nothing | {give: -AMOUNTS[give], get: AMOUNTS[get]},
+            participant.name: nothing | {give: AMOUNTS[give], get: -AMOUNTS[get]},
         }
 
     @property
     def nothing(self) -> Gains:
-        return {account.name: {"BTC": 0, "ETH": 0} for account in self.books.accounts}
+        return {account.name: dict.fromkeys(self.books.symbols, 0) for account in self.books.accounts}
 
 
 @asynccontextmanager
-async def new_rig(chains: Chains, direction: Direction, folder: Path) -> AsyncIterator[Rig]:
-    """Both sides funded and open, daemons started, nothing agreed."""
+async def new_rig(
+    chains: Chains, direction: Direction, folder: Path, world: IcpWorld | None = None
+) -> AsyncIterator[Rig]:
+    """Both sides funded and open, daemons started, nothing agreed. world: of the third chain, if there is one."""
     tag = secrets.token_hex(4)
-    house, other = (Side(name, f"{name}-{tag}", folder, chains) for name in ("house", "other"))
+    house, other = (Side(name, f"{name}-{tag}", folder, chains, world) for name in ("house", "other"))
     accounts: list[Account] = [await side.found() for side in (house, other)]
     await chains.time_is(chains.now + 60)
-    rig = Rig(chains, direction, folder, house, other, Books(chains, accounts))
+    rig = Rig(chains, direction, folder, house, other, Books(chains, chains.coins(world), accounts))
     try:
         for side in rig.sides:
             await side.start()
@@ -190,4 +202,4 @@ async def new_rig(chains: Chains, direction: Direction, folder: Path) -> AsyncIt
         for side in rig.sides:
             await side.stop()
         for account in rig.books.accounts:  # else the node would load them all at its next start
-            await chains.bitcoind.rpc("unloadwallet", account.wallet, False)
+            await chains.bitcoind.rpc("unloadwallet", account.at["bitcoin"], False)

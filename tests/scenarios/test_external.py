@@ -31,8 +31,8 @@ class People:
 
     async def address(self, person: Account, symbol: str) -> str:
         if symbol == "ETH":
-            return person.address
-        found: str = await self.rig.chains.bitcoind.rpc("getnewaddress", "", "bech32", wallet=person.wallet)
+            return person.at["ethereum"]
+        found: str = await self.rig.chains.bitcoind.rpc("getnewaddress", "", "bech32", wallet=person.at["bitcoin"])
         return found
 
     async def side(self, person: Account, gives: str, gets: str) -> agree.Side:

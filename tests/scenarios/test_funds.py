@@ -63,10 +63,10 @@ async def _give(rig: Rig, giver: Side, taker: Side, symbol: str, amount: int) ->
     """Outside of any swap, and in a block at once."""
     payer, payee = rig.account(giver), rig.account(taker)
     if symbol == "BTC":
-        address = await rig.chains.bitcoind.rpc("getnewaddress", "", "bech32", wallet=payee.wallet)
+        address = await rig.chains.bitcoind.rpc("getnewaddress", "", "bech32", wallet=payee.at["bitcoin"])
         await rig.pay(payer, address, to_btc(amount))
     else:
-        await rig.call(payer, payee.address, amount, "0x")
+        await rig.call(payer, payee.at["ethereum"], amount, "0x")
     await rig.chains.blocks()
 
 

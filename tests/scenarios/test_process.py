@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from swapd.cli.context import open_house
 from swapd.coordinator import agree
 from swapd.coordinator.house import House
-from swapd.devnet.money import Account, Count, count, fees
+from swapd.devnet.money import NOBODY, Account, Bitcoins, Coin, Count, Ether, count, fees
 from swapd.devnet.network import Devnet
 from swapd.devnet.party import Party
 from swapd.protocol.status import Status
@@ -39,15 +39,16 @@ PATIENT = {
 }
 """Swaps that complete never wait for a timelock, so long ones cost nothing, and a slow machine refunds none."""
 
+TWO_CHAINS = {"SWAPD__CHAINS__ICP__ENABLED": "false"}
+
 
 @dataclass
 class Scene:
     """Two daemons as processes, and beside them a look at each one's house."""
 
-    devnet: Devnet
     parties: tuple[Party, Party]
     accounts: list[Account]
-    contract: str
+    coins: Sequence[Coin]
     houses: dict[str, House]
     before: Count
 
@@ -90,7 +91,7 @@ class Scene:
 
     async def require_money_conserved(self) -> None:
         """Two swaps of the same amounts in opposite directions: each has what it had, less what it paid in fees."""
-        after = await count(self.devnet.bitcoind, self.devnet.anvil, self.accounts, self.contract)
+        after = await count(self.coins, self.accounts)
         payers: dict[str, str] = {}
         for name, house in self.houses.items():
             async with house.store.read() as reading:
@@ -100,13 +101,12 @@ class Scene:
             payers |= {attempt.tx.txid: name for each in found for attempt in each.attempts}
             for each in found:
                 assert sum(_mined(attempt) for attempt in each.attempts) <= 1, f"{each.effect.key} was mined twice"
-        spent = await fees(self.devnet.bitcoind, self.devnet.anvil, self.before, after, self.accounts, payers)
-        assert not spent.satoshi["?"]
-        assert not spent.wei["?"]
-        assert after.contract == self.before.contract
-        for name in self.houses:
-            assert after.satoshi[name] == self.before.satoshi[name] - spent.satoshi[name]
-            assert after.wei[name] == self.before.wei[name] - spent.wei[name]
+        spent = await fees(self.coins, self.before, after, self.accounts, payers)
+        assert after.held == self.before.held
+        for symbol, paid in spent.paid.items():
+            assert not paid[NOBODY]
+            for name in self.houses:
+                assert after.had[symbol][name] == self.before.had[symbol][name] - paid[name]
 
 
 def _mined(attempt: Attempt) -> bool:
@@ -125,18 +125,18 @@ async def _scene(folder: Path) -> AsyncIterator[Scene]:
             found = await party.ask("wallet", "addresses")
             await devnet.bitcoind.fund(found["bitcoin"]["BTC"], START_SATOSHI)
             await devnet.anvil.set_balance(found["ethereum"]["ETH"], START_WEI)
-            accounts.append(Account(party.name, party.name, found["ethereum"]["ETH"]))
+            accounts.append(party.account())
         contract = (await house.ask("contract", "deploy"))["contract"]
         for party in parties:
-            party.overrides |= PATIENT | {"SWAPD__CHAINS__ETHEREUM__CONTRACT": contract}
+            party.overrides |= PATIENT | {"SWAPD__CHAINS__ETHEREUM__CONTRACT": contract, **TWO_CHAINS}
             stack.push_async_callback(party.stop)
         await asyncio.gather(*(party.start() for party in parties))
         houses = {party.name: await stack.enter_async_context(open_house(party.settings)) for party in parties}
         for each in houses.values():
             for market in each.markets.values():
                 await market.chain.start()
-        before = await count(devnet.bitcoind, devnet.anvil, accounts, contract)
-        yield Scene(devnet, (house, other), accounts, contract, houses, before)
+        coins: list[Coin] = [Bitcoins(devnet.bitcoind), Ether(devnet.anvil, contract)]
+        yield Scene((house, other), accounts, coins, houses, await count(coins, accounts))
 
 
 @pytest.mark.parametrize(

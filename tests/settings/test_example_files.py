@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,12 @@ def test_the_tokens_in_comments_can_be_uncommented(name: str, tmp_path: Path) ->
     assert symbols == ({"ETH", "USDC"} if starts else {"ETH"})
 
 
-@pytest.mark.parametrize("first", ["bitcoin", "ethereum"])
-def test_a_devnet_swap_is_over_within_a_minute_and_the_comment_says_when(first: str) -> None:
-    second = "ethereum" if first == "bitcoin" else "bitcoin"
+PAIRS = list(permutations(["bitcoin", "ethereum", "icp"], 2))
+"""In the order of the comment's columns."""
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_a_devnet_swap_is_over_within_a_minute_and_the_comment_says_when(first: str, second: str) -> None:
     times = own_first(settings_of("devnet.toml"), first, second)
     reached = {
         "fund the first leg by": times.initiator_fund_by,
@@ -72,7 +76,7 @@ def test_a_devnet_swap_is_over_within_a_minute_and_the_comment_says_when(first: 
     lines = (CONFIG / "devnet.toml").read_text().splitlines()
     for label, seconds in reached.items():
         said = next(line for line in lines if line.startswith(f"#   {label}")).split()
-        assert int(said[-2 if first == "bitcoin" else -1]) == seconds, label
+        assert int(said[PAIRS.index((first, second)) - len(PAIRS)]) == seconds, label
     assert 20 <= times.participant_timelock <= 30
     assert times.initiator_timelock <= 45
 

@@ -5,6 +5,7 @@ A request id is remembered for longer than its message may arrive (its expiry), 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -54,7 +55,7 @@ def rejection_of(answer: Reject) -> RejectError:
 
 class IngressHistory:
     def __init__(self) -> None:
-        self._requests: dict[bytes, Ingress] = {}
+        self._requests: OrderedDict[bytes, Ingress] = OrderedDict()  # a dict is slow at giving up its first
 
     def __contains__(self, request_id: bytes) -> bool:
         return request_id in self._requests
@@ -68,7 +69,7 @@ class IngressHistory:
     def add(self, request_id: bytes, ingress: Ingress) -> None:
         self._requests[request_id] = ingress
         while len(self._requests) > _MAX_REMEMBERED:
-            del self._requests[next(iter(self._requests))]
+            self._requests.popitem(last=False)
 
     def answer(self, request_id: bytes, answer: Answer, now_ns: int) -> None:
         ingress = self._requests.get(request_id)

@@ -7,7 +7,9 @@ the devnet ledger passes, and the swap canister moves its tokens.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,8 +34,9 @@ from swapd.chains.icp.candid.types import (
 )
 from swapd.chains.icp.principal import Account
 from swapd.devnet import ledger, third_party
+from swapd.devnet.canisters import built
 from swapd.devnet.replica import ManualClock, RejectError, Replica
-from swapd.errors import Unavailable
+from swapd.errors import Invalid, Unavailable
 from tests.canister import rig as rigs
 from tests.canister.rig import AMOUNT, HOUR, Rig
 from tests.canister.words import SwapAnswer
@@ -232,6 +235,24 @@ def swaps(make: Make, monkeypatch: pytest.MonkeyPatch) -> Rig:
     """The swap canister with that ledger."""
     monkeypatch.setattr(rigs, "Token", make)
     return Rig()
+
+
+def test_the_ledger_is_read_packed_or_not_and_nothing_else_is_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wasm = built("devnet_ledger").wasm
+    for name, content in {"ledger.wasm": wasm, "ledger.wasm.gz": gzip.compress(wasm)}.items():
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setenv(third_party.LEDGER, str(tmp_path / name))
+        assert third_party.icrc_ledger() == wasm
+    for name, content in {"page.html": b"<html>", "cut.gz": gzip.compress(wasm)[:1000]}.items():
+        (tmp_path / name).write_bytes(content)
+        monkeypatch.setenv(third_party.LEDGER, str(tmp_path / name))
+        with pytest.raises(Invalid, match="expected a file with a Wasm module"):
+            third_party.icrc_ledger()
+    monkeypatch.setenv(third_party.LEDGER, str(tmp_path / "nowhere"))
+    with pytest.raises(Invalid, match="nowhere"):
+        third_party.icrc_ledger()
 
 
 def err(answer: Any) -> str:
