@@ -1,6 +1,6 @@
 /// The gate for what is new. It is never asked about what is on its way out: claims, refunds and their retries.
-import Nat "mo:core/Nat";
 import Cycles "mo:core/Cycles";
+import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";

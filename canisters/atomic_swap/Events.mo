@@ -1,7 +1,7 @@
 /// The events of the log, in the words of ICRC-3. Principals and bytes are Blob, numbers Nat, times Nat in nanoseconds.
+import Array "mo:core/Array";
 import Iter "mo:core/Iter";
 import Nat "mo:core/Nat";
-import Array "mo:core/Array";
 import Nat64 "mo:core/Nat64";
 import Text "mo:core/Text";
 import Log "Log";

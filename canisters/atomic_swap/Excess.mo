@@ -1,8 +1,8 @@
 /// Gives back what lies in the escrow account of no open swap: sent by mistake, too much, or left over by a lower fee.
 ///
 /// No journal is needed: what is sent is all there is, so it cannot be sent twice.
-import Nat "mo:core/Nat";
 import Blob "mo:core/Blob";
+import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Set "mo:core/Set";
 import Book "Book";

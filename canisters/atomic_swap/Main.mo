@@ -18,6 +18,7 @@ import Book "Book";
 import Certification "Certification";
 import Entry "Entry";
 import Errors "Errors";
+import Escrow "Escrow";
 import Events "Events";
 import Excess "Excess";
 import Log "Log";
@@ -33,6 +34,10 @@ persistent actor class AtomicSwap(init : Types.Config) = this {
   let book = Book.new();
   let entry = Entry.new(init);
   let requests = Requests.new();
+
+  /// What regions hold, in Candid. Nobody looks at it: it brings these types into the stable signature, so that an upgrade which could not read
+  /// the stored records any more is found when it is built (`build.js --check`).
+  let _inRegions : ?{ record : Escrow.Record; request : Types.Request; block : Types.Value } = null;
 
   transient let self = Principal.fromActor(this);
   transient let context : Settlement.Context = { self; book; busy = Set.empty<Blob>() };

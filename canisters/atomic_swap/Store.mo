@@ -33,7 +33,7 @@ module {
   /// The way to an id: the branches passed, from the top, and what stands at its end, after that many bits.
   type Way = { passed : List.List<Nat64>; end : Ref; depth : Nat };
 
-  /// What one slot can hold. A record of the largest numbers and names that pass validation has 960 bytes.
+  /// What one slot can hold. A record of the largest numbers and names that pass validation has 850 bytes.
   public let maxRecord = 1_400;
 
   let slotSize : Nat64 = 1_536;

@@ -1,9 +1,9 @@
 /// What callers may do with swaps: every check before the first `await`, then the money.
+import Blob "mo:core/Blob";
 import Nat "mo:core/Nat";
 import Nat64 "mo:core/Nat64";
 import Principal "mo:core/Principal";
 import Set "mo:core/Set";
-import Blob "mo:core/Blob";
 import Book "Book";
 import Entry "Entry";
 import Errors "Errors";

@@ -32,7 +32,8 @@ def test_many_calls_that_wait_for_a_ledger_keep_no_claim_waiting(idle: Rig) -> N
     stuck = [idle.locked() for _ in range(50)]
     mine, new = idle.locked(), idle.terms()
     idle.approve(new)
-    idle.token.misbehave(PAY, *[{"Late": 10_000}] * 50)
+    late: dict[str, object] = {"Late": 10_000}
+    idle.token.misbehave(PAY, *[late] * 50)
     for swap_id in stuck:
         idle.submit("completeSwap", {"id": swap_id, "secret": bytes(range(32))}, CAROL)
     for _ in range(400):

@@ -34,7 +34,7 @@ EVERYBODY = {
     "coordinator": COORDINATOR,
 }
 SIDE: dict[str, Any] = {"External": {"refund_to": "bc1q", "receive_at": "aaaaa-aa", "claims_itself": True}}
-REQUEST = {
+REQUEST: dict[str, Any] = {
     "give": "BTC",
     "give_amount": 5,
     "get": "ICP",

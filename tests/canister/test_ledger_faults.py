@@ -29,8 +29,8 @@ def bad_fee(expected: int) -> Fault:
     return {"Err": {"BadFee": {"expected_fee": expected}}}
 
 
-UNDONE = [NOT_NOW, AHEAD, "RejectBefore", "TrapBefore"]  # the money has not moved, and may move later
-DONE = ["RejectAfter", "TrapAfter"]  # it has, but nobody says so
+UNDONE: list[Fault] = [NOT_NOW, AHEAD, "RejectBefore", "TrapBefore"]  # the money has not moved, and may move later
+DONE: list[Fault] = ["RejectAfter", "TrapAfter"]  # it has, but nobody says so
 
 
 def name(fault: Fault) -> str:

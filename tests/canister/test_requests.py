@@ -24,7 +24,8 @@ ACCEPTED: dict[str, Any] = {"Accepted": {"swap_id": "s1", "hashlock": b"h" * 32,
 
 
 def ask(rig: Rig, request_id: bytes = KEY["request_id"], sender: bytes = MARKET, **changes: Any) -> Any:
-    return rig.call("requestSwap", {"request_id": request_id, "request": {**REQUEST, **changes}}, sender)
+    value: dict[str, Any] = {"request_id": request_id, "request": REQUEST | changes}
+    return rig.call("requestSwap", value, sender)
 
 
 def answer(rig: Rig, given: Any, request_id: bytes = KEY["request_id"], marketplace: bytes = MARKET) -> Any:

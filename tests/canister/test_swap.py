@@ -21,6 +21,7 @@ from tests.canister.rig import (
     Rig,
     kind,
 )
+from tests.canisters.token import Token
 
 SUB = b"\x07" * 32
 
@@ -154,6 +155,30 @@ def test_the_log_tells_the_terms(rig: Rig) -> None:
         ("swap_claimed", {"id": swap_id, "ledger_block": swap["payout_block"]}),
     ]
     assert swap["last_event"] == len(rig.log()) - 1
+
+
+def test_the_largest_good_terms_live_to_their_end() -> None:
+    rig = Rig(sweep_seconds=86_400)
+    whale, payee = (bytes([n]) * 28 + b"\x02" for n in (1, 2))  # principals have 29 bytes at most
+    token = Token(rig.replica, {whale: 2**131})
+    rig.call("configure", {**rig.config, "ledgers": [token.id]}, CONTROLLER)
+    token.set_fee(2**128 - 1)
+    token.transfer(whale, Account(whale, SUB), 2**130)
+    places = {"from_subaccount": SUB, "recipient": Account(payee, SUB), "refund_to": Account(payee, b"\x08" * 32)}
+    args = rig.terms(amount=2**127, fee=2**128 - 1, **places) | {"ledger": token.id}
+    swap_id = rig.escrow.id(whale, args["nonce"])
+    token.set_fee(0)
+    token.approve(whale, Account(rig.id, swap_id), 2**130, from_subaccount=SUB)
+    token.set_fee(2**128 - 1)
+    high: dict[str, object] = {"WrongBlock": 2**64 - 1}
+    token.misbehave("icrc2_transfer_from", high)
+    rig.initiate(args, whale)
+    token.misbehave("icrc1_transfer", "RejectBefore", high, high)  # one is used up by a wrong fee
+    rig.complete(swap_id)
+    token.set_fee(2**128 - 2)
+    assert rig.resume(swap_id)["Ok"]["payout_block"] == 2**64 - 1
+    assert rig.phase(swap_id) == "Claimed"
+    assert token.balance(Account(payee, SUB)) == 2**127
 
 
 def test_the_same_swap_with_a_replica_restart_before_every_call(idle: Rig, tmp_path: Path) -> None:

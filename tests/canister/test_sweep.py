@@ -94,7 +94,8 @@ def test_a_silent_ledger_does_not_hold_up_another() -> None:
     other = Token(rig.replica, {BOB: HELD})
     rig.call("configure", {**rig.config, "ledgers": [rig.token.id, other.id]}, CONTROLLER)
     silent = [rig.locked(amount=1_000, deadline=rig.replica.now_ns + HOUR) for _ in range(45)]
-    rig.token.misbehave(PAY, *[{"Late": 10**6}] * 45)
+    late: dict[str, object] = {"Late": 10**6}
+    rig.token.misbehave(PAY, *[late] * 45)
     args = rig.terms(nonce=bytes(32), recipient=Account(ALICE), refund_to=Account(BOB)) | {"ledger": other.id}
     swap_id = rig.escrow.id(BOB, bytes(32))
     other.approve(BOB, Account(rig.id, swap_id), AMOUNT + 2 * FEE)
