@@ -93,7 +93,7 @@ _TemporaryError = Variant(
     }
 )
 _ErrorKind = Variant(
-    {"RequestError": Opt(_RequestError), "TemporaryError": Opt(_TemporaryError), "InternalError": Opt(Variant({}))}
+    {"RequestError": Opt(_RequestError), "TemporaryError": Opt(_TemporaryError), "InternalError": Opt(Record({}))}
 )
 _Error = Record({"kind": _ErrorKind, "message": Opt(Text)})
 SwapResult = Variant({"Ok": Swap, "Err": _Error})
