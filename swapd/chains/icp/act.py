@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from swapd.chains.base import Fate, SignedTx, TxState
 from swapd.chains.icp import candid, interface
-from swapd.chains.icp.agent import Agent, NotSeen, Pending, RejectedCall, Replied
+from swapd.chains.icp.agent import MOST_LATE, Agent, NotSeen, Pending, RejectedCall, Replied
 from swapd.chains.icp.canister import ACKNOWLEDGE, COMPLETE, INITIATE, REFUND, RESUME, SwapCanister
 from swapd.chains.icp.escrow import NANOSECONDS, EscrowTerms, Phase, Swap
 from swapd.chains.icp.ledger import APPROVE, Ledger
@@ -84,24 +84,26 @@ class Actor:
         if effect.stray is not None:
             raise Invalid("stray", effect.stray, "none: the canister sends it back by itself")
         terms = EscrowTerms.of(leg_terms)
-        if await self._under_way(effect.kind, sent):
+        last = await self._last(effect.kind, sent)
+        if last in (TxState.PENDING, TxState.MISSING):
             return None
         swap = await self._canister.swap(self._canister.escrow.id_of(terms))
         if swap is not None and not self._canister.escrow.is_it(swap, terms):
             raise Rejected(f"the canister has other terms under the id {swap.id.hex()}")
         if effect.kind is EffectKind.LOCK:
-            return await self._lock(terms, swap, sent, now)
+            approved = last is TxState.MINED and self.prepares(sent[-1])
+            return await self._lock(terms, swap, approved, now)
         if swap is None:
             raise Rejected("there is no such lock in the canister")
         if effect.kind is EffectKind.CLAIM:
             return await self._claim(terms, swap, preimage, reveals=effect.reveals)
         return self._refund(swap)
 
-    async def _under_way(self, kind: EffectKind, sent: Sequence[SignedTx]) -> bool:
-        """Whether the last request may still be taken. Raises Rejected if it was in vain, and so lately that another
-        one would be, too."""
+    async def _last(self, kind: EffectKind, sent: Sequence[SignedTx]) -> TxState | None:
+        """What became of the last request, None if there is none. Raises Rejected if it was in vain, and so lately that
+        another one would be, too."""
         if not sent:
-            return False
+            return None
         fate, why = await self.outcome(sent[-1])
         if fate.state is TxState.FAILED:
             longest = LONGEST_PAUSE if kind is EffectKind.LOCK else LONGEST_PAUSE_OF_EXITS
@@ -109,13 +111,15 @@ class Actor:
             signed_at = self._agent.parse_call(sent[-1].raw).ingress_expiry_ns - self._lifetime_ns
             if self._agent.now_ns() < signed_at + pause * NANOSECONDS:
                 raise Rejected(why)
-        return fate.state in (TxState.PENDING, TxState.MISSING)
+        return fate.state
 
     def acknowledge(self, arg: bytes) -> IcpDraft:
         """The answer to a marketplace's request."""
         return self._to_canister(ACKNOWLEDGE, arg)
 
-    async def _lock(self, terms: EscrowTerms, swap: Swap | None, sent: Sequence[SignedTx], now: int) -> IcpDraft | None:
+    async def _lock(self, terms: EscrowTerms, swap: Swap | None, approved: bool, now: int) -> IcpDraft | None:
+        """approved: by an approval of our own that was certified. The ledger's word alone could be a node's lie, that
+        makes us approve, and pay for it, for ever."""
         if terms.sender.owner != self._own:
             raise Invalid("sender", terms.sender.text, f"an account of swapd's own principal {text(self._own)}")
         if swap is not None and swap.phase not in (Phase.CANCELLED, Phase.FUNDING):
@@ -124,22 +128,23 @@ class Actor:
             return self._to_canister(RESUME, self._canister.by_id(swap.id))
         if now * NANOSECONDS > terms.fund_by:  # rule S3; the canister refuses it, too
             raise Rejected(f"it is too late to lock: fund_by was {terms.fund_by // NANOSECONDS}, it is {now}")
-        if not await self._program.is_trusted():
-            raise Rejected(UNTRUSTED_PROGRAM)
+        await self._require_sure()
         fee = self._fees[terms.ledger]
-        if await self._is_approved(terms, fee, sent):
+        if approved or await self._allowance(terms) >= terms.amount + 2 * fee:
             return self._to_canister(INITIATE, self._canister.initiate(terms, fee), 2 * fee)
         args = self._canister.approve_args(terms, fee, self._agent.now_ns())
         return self._call(terms.ledger, APPROVE, candid.encode(interface.ApproveArgs, args), fee)
 
-    async def _is_approved(self, terms: EscrowTerms, fee: int, sent: Sequence[SignedTx]) -> bool:
-        """By our own approval, if that is the last that was certified; the ledger's word alone could be a node's lie
-        that makes us approve, and pay for it, for ever."""
-        if sent and self.prepares(sent[-1]) and (await self.fate(sent[-1])).state is TxState.MINED:
-            return True
+    async def _allowance(self, terms: EscrowTerms) -> int:
         spender = self._canister.escrow.account_of(self._canister.escrow.id_of(terms))
-        allowance = await Ledger(self._agent, terms.ledger).allowance(terms.sender, spender)
-        return allowance >= terms.amount + 2 * fee
+        return await Ledger(self._agent, terms.ledger).allowance(terms.sender, spender)
+
+    async def _require_sure(self) -> None:
+        """Before money or a secret goes in."""
+        if not await self._program.is_trusted():
+            raise Rejected(UNTRUSTED_PROGRAM)
+        if self._agent.is_late:
+            raise Rejected(f"this machine's clock is more than {MOST_LATE} s behind the network's")
 
     async def _claim(self, terms: EscrowTerms, swap: Swap, preimage: bytes | None, *, reveals: bool) -> IcpDraft | None:
         if preimage is None or not opens(preimage, terms.hashlock):
@@ -149,8 +154,8 @@ class Actor:
         if swap.phase is Phase.CLAIMING:
             return self._to_canister(RESUME, self._canister.by_id(swap.id))
         self._require_phase(swap, Phase.LOCKED)
-        if reveals and not await self._program.is_trusted():
-            raise Rejected(UNTRUSTED_PROGRAM)
+        if reveals:
+            await self._require_sure()
         return self._to_canister(COMPLETE, self._canister.complete(swap.id, preimage))
 
     def _refund(self, swap: Swap) -> IcpDraft | None:

@@ -37,6 +37,10 @@ MOST_AHEAD = 240
 """Seconds that a certificate may come from our future. It is signed, so it is our clock that is late; but one that is
 later than this reads every certificate as fresh that is not."""
 
+MOST_LATE = 60
+"""Seconds that our clock may be late and margins still hold. Beyond, what is locked is claimed and refunded all the
+same, and nothing new begins."""
+
 _TRANSIENT = 2  # reject code: the system could not, just now
 _TOO_MANY_REQUESTS = 429
 
@@ -212,6 +216,10 @@ class Agent:
     async def query(self, canister: bytes, method: str, arg: bytes) -> bytes:
         """What one node says a canister replies, in Candid. Not certified, so a hint and nothing more: decide by what
         the reply proves itself (a certificate in it, see `verify`) or not at all. Raises Refusal for a reject."""
+        with self.doubting():
+            return await self._query(canister, method, arg)
+
+    async def _query(self, canister: bytes, method: str, arg: bytes) -> bytes:
         body = envelope.sign_query(self._signer, canister, method, arg, ingress_expiry_ns=self._read_expiry())
         reply = await self._read(canister, "query", body, method)
         match reply:
@@ -228,15 +236,14 @@ class Agent:
 
     def verify(self, raw: bytes, canister: bytes) -> Certificate:
         """A certificate that came in a reply. See `certificate.verify`."""
-        with self.doubting():
-            verified = certificate.verify(
-                raw,
-                root_key=self._root_key,
-                canister_id=canister,
-                now_ns=self._now_ns(),
-                max_age_ns=self._max_age_ns,
-                max_ahead_ns=MOST_AHEAD * SECOND,
-            )
+        verified = certificate.verify(
+            raw,
+            root_key=self._root_key,
+            canister_id=canister,
+            now_ns=self.now_ns(),
+            max_age_ns=self._max_age_ns,
+            max_ahead_ns=MOST_AHEAD * SECOND,
+        )
         self._latest_ns = max(self._latest_ns, verified.time_ns)
         return verified
 
@@ -245,17 +252,24 @@ class Agent:
         return self._nodes.doubting()
 
     def now_ns(self) -> int:
-        """This machine's time, or the network's where that is known to be later: what a call's expiry is counted from,
-        so that a clock that is late keeps no call from being taken."""
+        """This machine's time, or the network's where that is known to be later: what a call's expiry and a
+        certificate's age are counted from, so that a clock that is late keeps no call from being taken, and lets no
+        certificate pass that is old beside another."""
         return max(self._now_ns(), self._latest_ns)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether this machine's clock is so late that nothing new may rest on it."""
+        return self._latest_ns - self._now_ns() > MOST_LATE * SECOND
 
     async def read_state(self, canister: bytes, paths: Sequence[Sequence[bytes]]) -> Certificate:
         """Parts of the network's state tree, verified."""
         body = envelope.sign_read_state(self._signer, paths, ingress_expiry_ns=self._read_expiry())
-        match await self._read(canister, "read_state", body, "read_state"):
-            case {"certificate": bytes(raw)}:
-                return self.verify(raw, canister)
-        raise Untrusted("the answer to read_state has no certificate")
+        with self.doubting():
+            match await self._read(canister, "read_state", body, "read_state"):
+                case {"certificate": bytes(raw)}:
+                    return self.verify(raw, canister)
+            raise Untrusted("the answer to read_state has no certificate")
 
     async def time(self, canister: bytes) -> int:
         """The network's clock, nanoseconds since 1970."""

@@ -48,6 +48,10 @@ class Board:
 
     async def asked(self, cursor: Cursor | None) -> Asked:
         """One call when the log is quiet."""
+        with self._log.canister.agent.doubting():
+            return await self._asked(cursor)
+
+    async def _asked(self, cursor: Cursor | None) -> Asked:
         tip = await self._watcher.tip()
         oldest = tip.time_ns - PATIENCE * NANOSECONDS
         known = self._known(cursor)

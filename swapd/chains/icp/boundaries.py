@@ -35,26 +35,28 @@ class Boundaries:
         """The first answer that is one. Raises Unanswered if no node gives any."""
         answer: Answer | None = None
         trouble: Unanswered | None = None
-        for _ in self._nodes:
+        for node in tuple(self._nodes):
             try:
-                answer = await self._nodes[0].post(path, body)
+                answer = await node.post(path, body)
             except Unanswered as error:
                 trouble = error
             else:
                 if answer.status < 500 and answer.status != _OVERLOADED:
                     return answer
-            self._turn()
+            self._turn(node)
         if answer is None:
             raise trouble or Unanswered("no node is configured", sent=False)
         return answer
 
     @contextmanager
     def doubting(self) -> Iterator[None]:
-        """Around what is made of answers: a node whose answer is none, or not proven, is asked last the next time."""
+        """Around what is made of answers: a node whose answer is none, or a no that nobody signs, or not proven, is
+        asked last the next time. Within another such block, or beside one, it counts once."""
+        first = self._nodes[0]
         try:
             yield
-        except Unavailable:
-            self._turn()
+        except (Unavailable, Rejected):
+            self._turn(first)
             raise
 
     async def hand_in(self, hand: Callable[[Transport], Coroutine[Any, Any, None]]) -> None:
@@ -82,5 +84,7 @@ class Boundaries:
         if not task.cancelled():
             task.exception()  # looked at: whoever asked was told of another node's answer
 
-    def _turn(self) -> None:
-        self._nodes = [*self._nodes[1:], self._nodes[0]]
+    def _turn(self, node: Transport) -> None:
+        """To the end with it, unless somebody has done so meanwhile: else two who fail at once would ask it again."""
+        if self._nodes[0] is node:
+            self._nodes = [*self._nodes[1:], node]

@@ -35,7 +35,8 @@ _HOLDING = (Phase.LOCKED, Phase.CLAIMING, Phase.REFUNDING)
 
 
 async def view(canister: SwapCanister, program: Program, watched: WatchedLeg) -> LegView:
-    """See `HtlcChain.view`. What an unknown program shows as locked is there for exits, and never final."""
+    """See `HtlcChain.view`. What an unknown program shows as locked, or is read by a clock that is late, is there for
+    exits and never final."""
     agreed = EscrowTerms.of(watched.leg.terms)
     swap_id = canister.escrow.id_of(agreed)
     swap = await canister.swap(swap_id)
@@ -52,7 +53,7 @@ async def view(canister: SwapCanister, program: Program, watched: WatchedLeg) ->
         raise Untrusted(f"the canister shows a secret for {swap_id.hex()} that does not open its hashlock")
     if state is LegState.CLAIMED and swap.secret is None:
         raise Untrusted(f"the canister shows {swap_id.hex()} as claimed without its secret")
-    if swap.phase is Phase.QUARANTINED or (swap.phase is Phase.LOCKED and not await program.is_trusted()):
+    if swap.phase is Phase.QUARANTINED or (swap.phase is Phase.LOCKED and not await _is_sure(canister, program)):
         depth = 0
     return LegView(
         state,
@@ -63,6 +64,15 @@ async def view(canister: SwapCanister, program: Program, watched: WatchedLeg) ->
         _block(swap.payout_block),
         strays,
     )
+
+
+async def _is_sure(canister: SwapCanister, program: Program) -> bool:
+    """Whether something new may rest on this lock. That the program can not be asked for is a no as well, and no reason
+    to keep exits waiting (rule S8)."""
+    try:
+        return await program.is_trusted() and not canister.agent.is_late
+    except SwapdError:
+        return False
 
 
 async def _alike(canister: SwapCanister, watched: WatchedLeg, swap_id: bytes) -> list[Swap]:

@@ -15,6 +15,7 @@ import pytest
 from swapd.chains.icp import hashtree, interface
 from swapd.chains.icp.errors import Untrusted
 from swapd.chains.icp.principal import text
+from swapd.devnet.canisters import built
 from swapd.devnet.replica import Replica
 from swapd.errors import Rejected, Unavailable
 from swapd.protocol.effects import Effect, EffectKind
@@ -222,16 +223,53 @@ async def test_s6_a_node_that_keeps_a_claim_to_itself_keeps_it_from_nobody_if_th
         assert honest.calls["completeSwap"] == 1
 
 
-@pytest.mark.parametrize("answer", [status(500), status(429), status(200, b"garbage"), reject(2, "not now")])
+UNCERTIFIED = changed(interface.GetSwapReply, lambda answer: answer | {"certificate": flip(answer["certificate"])})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(500),
+        status(429),
+        status(400),
+        status(200, b"garbage"),
+        reject(2, "not now"),
+        reject(5, "no"),
+        UNCERTIFIED,
+    ],
+)
 async def test_a_node_in_trouble_is_passed_over(world: World, answer: Any) -> None:
     leg = world.leg()
     await world.lock(leg)
     world.proxy.instead[GET] = answer
     async with Proxy(world.proxy.target) as honest, world.another_chain(more_api_urls=(honest.url,)) as chain:
-        for _ in range(2):
-            with suppress(Unavailable):  # a lie is only noticed when it was told: then the other one is asked
-                view = await chain.view(leg)
-        assert view.state is LegState.LOCKED
+        with suppress(Unavailable, Rejected):  # a lie is only noticed when it was told: then the other one is asked
+            await chain.view(leg)
+        assert (await chain.view(leg)).state is LegState.LOCKED
+        assert (await chain.view(leg)).state is LegState.LOCKED
+
+
+@pytest.mark.parametrize("answer", [status(400), status(200, cbor2.dumps({"certificate": b"forged"}))])
+async def test_a_node_that_lies_about_the_state_is_passed_over(world: World, answer: Any) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.instead["read_state"] = answer
+    its = {"module_hashes": (built("atomic_swap").hash,)}
+    async with Proxy(world.proxy.target) as honest, world.another_chain(more_api_urls=(honest.url,), **its) as chain:
+        assert [(await chain.view(leg)).depth for _ in range(3)] == [0, 1, 1]
+
+
+async def test_s8_no_exit_waits_for_the_question_which_program_it_is(world: World) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.instead["read_state"] = status(503)
+    async with world.another_chain(module_hashes=(built("atomic_swap").hash,)) as chain:
+        view = await chain.view(leg)
+        assert (view.state, view.depth) == (LegState.LOCKED, 0)
+        effect = Effect(EffectKind.CLAIM, Role.PARTICIPANT, world.now + 60)
+        assert await chain.draft(effect, leg, PREIMAGE, [], world.now) is not None
+        with pytest.raises(Unavailable):
+            await chain.draft(replace(effect, reveals=True), leg, PREIMAGE, [], world.now)
 
 
 async def test_a_node_that_is_gone_is_passed_over_at_once(world: World) -> None:
@@ -243,8 +281,13 @@ async def test_a_clock_that_is_late_does_not_blind_us_to_exits(world: World) -> 
     leg = world.leg()
     await world.lock(leg)
     async with world.another_chain(now_ns=lambda: world.replica.now_ns - 200 * 10**9) as chain:
-        assert (await chain.view(leg)).state is LegState.LOCKED
+        view = await chain.view(leg)
+        assert (view.state, view.depth) == (LegState.LOCKED, 0)  # nothing new may rest on it
         late = replace(world, chain=chain)
+        with pytest.raises(Rejected, match="clock is more than 60 s behind"):
+            await late.draft(EffectKind.LOCK, world.leg(amount=5_000_000))
+        with pytest.raises(Rejected, match="clock is more than 60 s behind"):
+            await late.draft(EffectKind.CLAIM, leg, secret=PREIMAGE, reveals=True)
         await late.send(EffectKind.CLAIM, leg, secret=PREIMAGE)
         assert (await chain.view(leg)).state is LegState.CLAIMED
 
