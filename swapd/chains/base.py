@@ -77,7 +77,8 @@ class WatchedLeg:
     """A leg with what is needed to look at it.
 
     index: the swap's derivation index. birth: height of the chain when the swap was made; nothing of it is older.
-    sightings: what scans found so far, oldest first.
+    sightings: what scans found so far, oldest first. note: bytes that swapd's own lock carries along in plain view, so
+    that the seed and the chains are enough to find the swap again (rule S14); empty for none.
     """
 
     swap_id: str
@@ -85,6 +86,7 @@ class WatchedLeg:
     leg: Leg
     birth: int
     sightings: tuple[Sighting, ...] = ()
+    note: bytes = b""
 
 
 @dataclass(frozen=True)

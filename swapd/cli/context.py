@@ -98,7 +98,8 @@ def make_house(settings: Settings, vault: Vault, store: Store) -> House:
         )
         for name, chain in settings.enabled_chains().items()
     }
-    return House(markets, store, vault, open_swaps_max=settings.entry.open_swaps_max)
+    entry = settings.entry
+    return House(markets, store, vault, entry.open_swaps_max, entry.clock_slack_seconds)
 
 
 async def start_chains(house: House) -> None:

@@ -10,6 +10,7 @@ from swapd.chains.base import Party
 from swapd.chains.settings import AssetSettings
 from swapd.coordinator.funds import require_funds
 from swapd.coordinator.house import House, Market
+from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.request import Request as Request
 from swapd.protocol.request import Side as Side
@@ -227,12 +228,17 @@ async def _store(house: House, terms: SwapTerms, actor: str, *, age: int = 0, al
         raise TooManyOpen(f"{len(going)} swaps are open, and entry.open_swaps_max is {house.open_swaps_max}")
     await require_funds(house, terms)
     clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
+    for leg, clock in zip(terms.legs, clocks, strict=True):
+        if why := house.drift(leg.terms.chain, clock.time):
+            raise Rejected(why)
     births = {
         leg.role: max(0, clock.tip.height - house.markets[leg.terms.chain].profile.most_blocks(age))
         for leg, clock in zip(terms.legs, clocks, strict=True)
     }
     names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
+    crashpoint("agree.store.before")
     async with house.store.write(actor) as writing:
         await writing.add_swap(terms, births, names, Status.PROPOSED)
         if also is not None:
             await also(writing, terms)
+    crashpoint("agree.store.after")

@@ -17,6 +17,7 @@ from swapd.coordinator.house import House
 from swapd.coordinator.reconcile import Reconciler
 from swapd.coordinator.requests import Intake, intakes
 from swapd.coordinator.watch import Watcher
+from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
 from swapd.store import Conflict, Lease, LeaseLost
 
@@ -112,8 +113,10 @@ class Daemon:
                 await watcher.start()
             except (Unavailable, Rejected) as error:
                 log.warning("chain.unhealthy", chain=watcher.name, reason=str(error))
+        crashpoint("daemon.release_all.before")
         async with self.house.store.write(self.worker) as writing:
             await writing.release_all(self.worker)
+        crashpoint("daemon.release_all.after")
 
     async def _begin(self) -> None:
         """Everything open is looked at once, and its exits are carried out, before anything new is begun."""
@@ -128,6 +131,7 @@ class Daemon:
             await asyncio.gather(
                 *(self._reconcile(Lease(i, fence)) for i, fence in fences.items() if fence is not None)
             )
+        crashpoint("daemon.begun")
         self.gate.starting = False
         await self.sweep()
 
@@ -153,6 +157,7 @@ class Daemon:
                 leases = await writing.lease_due(self.worker, self.house.clock(), self.pace.lease, AT_ONCE)
             if not leases:
                 return
+            crashpoint("daemon.leased")
             await asyncio.gather(*(self._reconcile(lease) for lease in leases))
 
     async def _look(self, name: str, looker: Watcher | Intake) -> None:
@@ -184,11 +189,13 @@ class Daemon:
         except Exception:  # a mistake of ours in one swap must not hold up the money of another
             later = 10 * RETRY_SECONDS
             log.exception("swap.mistake", swap=lease.swap_id)
+        crashpoint("daemon.release.before")
         try:
             async with self.house.store.write(self.worker) as writing:
                 if later:
                     await writing.postpone(lease.swap_id, self.house.clock() + later)
                 await writing.release(lease)
+            crashpoint("daemon.release.after")
         except SwapdError as error:
             log.error("lease.kept", swap=lease.swap_id, error=str(error))  # it ends by itself
 

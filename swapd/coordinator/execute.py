@@ -16,6 +16,7 @@ from swapd.chains.base import Fate, HtlcChain, SignedTx, TxState
 from swapd.coordinator.funds import require_leg_funds
 from swapd.coordinator.house import House
 from swapd.coordinator.look import look
+from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, SwapdError, Unavailable
 from swapd.protocol.decide import Decision
 from swapd.protocol.effects import Effect, EffectKind
@@ -39,6 +40,7 @@ class Job:
     """A swap under its lease, what was decided about it, and whether new money may go in.
 
     starting: the daemon is; what it had signed before it ended is wanted again in a moment, so nothing is let go.
+    now: Unix seconds by the furthest of all clocks: ours may be late, and what is due must be paid for as such.
     """
 
     row: SwapRow
@@ -46,6 +48,7 @@ class Job:
     decision: Decision
     entry_open: bool
     starting: bool
+    now: int
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,11 @@ class Executor:
                     changed[attempt.tx.txid] = fate
         if not changed:
             return stored
+        crashpoint("execute.fate.before")
         async with self.house.store.write() as writing:
             for txid, fate in changed.items():
                 await writing.record_fate(txid, fate)
+        crashpoint("execute.fate.after")
         return await self._effect(stored.id)
 
     async def _pursue(self, job: Job, effect: Effect, stored: EffectRow) -> None:
@@ -129,11 +134,12 @@ class Executor:
             return
         leg = job.row.watched_leg(effect.role)
         bid = await self._bid(chain, effect)
-        draft = await chain.draft(bid, leg, self._preimage(job, effect), _tried(stored), self.house.clock())
+        draft = await chain.draft(bid, leg, self._preimage(job, effect), _tried(stored), job.now)
         if draft is None:
             if refusal is not None:
                 raise refusal
             return
+        crashpoint("execute.drafted")
         async with self.house.store.write() as writing:
             account = draft.account
             sequence = None
@@ -141,14 +147,17 @@ class Executor:
                 sequence = await writing.next_sequence(chain.name, account, draft.floor)
             tx = draft.sign(sequence)
             await writing.add_attempt(stored.id, job.lease.fence, tx, account=account)
+        crashpoint("execute.signed")
         await self._send(job, effect, tx)
 
     async def _again(self, chain: HtlcChain, last: Attempt) -> Rejected | None:
         """Send the same bytes again. A refusal may be about the fee alone, and then a better one follows."""
+        crashpoint("execute.resend.before")
         try:
             await chain.broadcast(last.tx)
         except Rejected as error:
             return error
+        crashpoint("execute.resend.after")
         return None
 
     async def _bid(self, chain: HtlcChain, effect: Effect) -> Effect:
@@ -164,8 +173,10 @@ class Executor:
         simulate a claim has seen it."""
         if not await self._still_wanted(job, effect):
             return False
+        crashpoint("execute.reveal.before")
         async with self.house.store.write() as writing:
             await writing.mark_revealed(job.row.id, job.lease.fence)
+        crashpoint("execute.reveal.after")
         return True
 
     async def _send(self, job: Job, effect: Effect, tx: SignedTx) -> None:
@@ -190,7 +201,9 @@ class Executor:
     async def _hand_over(self, job: Job, chain: HtlcChain, tx: SignedTx) -> None:
         async with self.house.store.write() as writing:
             await writing.mark_sent(tx.txid, job.lease.fence, preparing=chain.prepares(tx))
+        crashpoint("execute.sent")
         await chain.broadcast(tx)
+        crashpoint("execute.broadcast")
 
     async def _let_go(self, job: Job, stored: EffectRow) -> None:
         """It is not wanted any more. What it reserved (a nonce, inputs) must not block others."""
@@ -200,7 +213,7 @@ class Executor:
         if _settled(last) or (_pending(last) and last.tx.sequence is None):
             return
         fund_by = job.row.terms.leg(stored.effect.role).terms.fund_by
-        if stored.effect.kind is EffectKind.LOCK and last.sent_at is not None and self.house.clock() <= fund_by:
+        if stored.effect.kind is EffectKind.LOCK and last.sent_at is not None and job.now <= fund_by:
             return  # it may still come, in time
         refusal = await self._again(chain, last) if last.voiding and last.sent_at and _missing(last) else None
         draft = await chain.void([attempt.tx for attempt in stored.attempts if not _settled(attempt)])
@@ -210,9 +223,11 @@ class Executor:
             if last.voiding and last.sent_at is None:
                 await self._hand_over(job, chain, last.tx)
             return
+        crashpoint("execute.void.drafted")
         async with self.house.store.write() as writing:
             tx = draft.sign(last.tx.sequence)
             await writing.add_attempt(stored.id, job.lease.fence, tx, voiding=True)
+        crashpoint("execute.void.signed")
         await self._hand_over(job, chain, tx)
 
     async def _settle(self, job: Job, effect_id: int, trouble: str) -> None:
@@ -220,8 +235,10 @@ class Executor:
         stored = await self._effect(effect_id)
         state = self._state(job, stored)
         if (state, trouble) != (stored.state, stored.error):
+            crashpoint("execute.settle.before")
             async with self.house.store.write() as writing:
                 await writing.set_effect(effect_id, state, trouble)
+            crashpoint("execute.settle.after")
 
     def _state(self, job: Job, stored: EffectRow) -> EffectState:
         chain = self._chain(job, stored.effect)

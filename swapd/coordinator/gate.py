@@ -33,4 +33,4 @@ class Gate:
 
     def _trouble(self, chain: str) -> str:
         watcher = self.watchers.get(chain)
-        return watcher.trouble if watcher else "not configured"
+        return watcher.doubt if watcher else "not configured"

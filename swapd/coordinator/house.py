@@ -10,6 +10,7 @@ from typing import Protocol
 from swapd.chains.base import HtlcChain
 from swapd.chains.settings import AssetSettings
 from swapd.errors import Invalid, Unavailable
+from swapd.protocol.drift import drift
 from swapd.protocol.terms import Asset
 from swapd.protocol.timelock import TimingProfile
 from swapd.store import Store
@@ -40,18 +41,26 @@ def wall_clock() -> int:
 
 @dataclass(frozen=True)
 class House:
-    """Everything the shell needs, handed around instead of globals. Tests hand in another clock."""
+    """Everything the shell needs, handed around instead of globals. Tests hand in another clock.
+
+    clock_slack: seconds by which this machine's clock and a chain's may be further apart than plans allow for.
+    """
 
     markets: Mapping[str, Market]
     store: Store
     secrets: Secrets
     open_swaps_max: int
+    clock_slack: int
     clock: Callable[[], int] = field(default=wall_clock)
 
     def chain(self, name: str) -> HtlcChain:
         if name not in self.markets:
             raise Unavailable(f"{name} is not among the configured chains")
         return self.markets[name].chain
+
+    def drift(self, name: str, time: int) -> str:
+        """Why nothing new may rest on this machine's clock and the chain's, which is at `time`; "" if they fit."""
+        return drift(self.markets[name].profile, self.clock(), time, self.clock_slack)
 
     def asset(self, field_name: str, symbol: str) -> tuple[Asset, AssetSettings]:
         """The asset of this symbol and what is allowed with it."""

@@ -10,9 +10,11 @@ from swapd.coordinator.execute import RETRY_SECONDS, Executor, Job
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
 from swapd.coordinator.look import Look, look
+from swapd.crashpoint import crashpoint
 from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
 from swapd.protocol.story import next_step
+from swapd.protocol.terms import Role
 from swapd.store import Lease, SwapRow
 
 log = structlog.get_logger()
@@ -45,6 +47,7 @@ class Reconciler:
         decision = seen.decide(row, entry_open)
         status = decision.status or row.status
         note = next_step(row.terms, seen.views, status, decision)
+        crashpoint("reconcile.decided")
         async with self.house.store.write() as writing:
             await writing.record_decision(
                 row,
@@ -55,11 +58,15 @@ class Reconciler:
                 reason="; ".join(seen.trouble) or closed,
                 watched=self._worth_watching(row, status, seen),
             )
+        crashpoint("reconcile.recorded")
         if status is not row.status or decision.effects:
             log.info("swap.decided", swap=row.id, status=status.value, effects=[e.key for e in decision.effects])
         async with self.house.store.read() as reading:
             row = await reading.swap(lease.swap_id)
-        pause = await self.executor.carry_out(Job(row, lease, decision, entry_open, self.gate.starting))
+        pause = await self.executor.carry_out(
+            Job(row, lease, decision, entry_open, self.gate.starting, seen.clocks.latest)
+        )
+        crashpoint("reconcile.carried_out")
         if seen.trouble or (not entry_open and not status.ended):
             pause = RETRY_SECONDS
         if pause:
@@ -82,4 +89,7 @@ class Reconciler:
         here = (LegState.UNKNOWN, LegState.SEEN, LegState.LOCKED)
         if not status.ended or any(view.state in here or view.strays for view in seen.views.values()):
             return True
-        return self.house.clock() < row.terms.initiator.terms.timelock + WATCH_AFTER
+        # by the chains' clocks where they can be asked: ours may be ahead
+        clocks = [clock for role in Role if (clock := seen.clocks.of(role)) is not None]
+        now = min(clocks, default=self.house.clock())
+        return now < row.terms.initiator.terms.timelock + WATCH_AFTER

@@ -19,6 +19,7 @@ from swapd.coordinator.execute import RETRY_SECONDS
 from swapd.coordinator.funds import NotEnough
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
+from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid, Rejected, SwapdError
 from swapd.protocol.request import Accepted, Answer, Refused
 from swapd.protocol.terms import Role, SwapTerms
@@ -98,10 +99,12 @@ class Intake:
 
     async def _take(self, asked: Asked) -> bool:
         """Everything that the board shows, and the cursor with it. True if an answer of ours stands there now."""
+        crashpoint("requests.take.before")
         async with self.house.store.write() as writing:
             await writing.add_requests(self.name, asked.requests)
             woken = [await self._note(writing, each) for each in asked.answers]
             await writing.set_cursor(self._cursor, asked.cursor)
+        crashpoint("requests.take.after")
         return any(woken)
 
     async def _note(self, writing: Transaction, given: Given) -> bool:
@@ -157,8 +160,10 @@ class Intake:
             refusal = await self._create(row)
         if refusal is None:
             return True
+        crashpoint("requests.refuse.before")
         async with self.house.store.write() as writing:
             await writing.refuse_request(row, refusal)
+        crashpoint("requests.refuse.after")
         log.info("request.refused", chain=self.name, ref=row.ref, field=refusal.field, reason=refusal.reason)
         return False
 
@@ -209,6 +214,7 @@ class Intake:
             if fate.state in (TxState.PENDING, TxState.MINED):
                 return  # the board will show it
             if fate.state is TxState.MISSING:
+                crashpoint("requests.answer.again")
                 await self.board.broadcast(row.answer)
                 return
         async with self.house.store.write() as writing:
@@ -217,7 +223,9 @@ class Intake:
                 raise SwapdError(f"request {row.ref} counts as decided, without a decision")
             tx = self.board.draft(row.ref, answer).sign(None)
             await writing.add_answer(row, tx, self.house.clock() + _pause(row), why)
+        crashpoint("requests.answer.signed")
         await self.board.broadcast(tx)
+        crashpoint("requests.answer.sent")
 
 
 async def _answer(reading: Reading, row: RequestRow) -> Answer | None:

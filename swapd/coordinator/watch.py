@@ -14,6 +14,7 @@ import structlog
 
 from swapd.chains.base import Sighting, WatchedLeg
 from swapd.coordinator.house import House
+from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid, Rejected, Unavailable
 from swapd.protocol.decide import legs_in_flight
 from swapd.protocol.observation import LegState
@@ -22,13 +23,16 @@ from swapd.store import SwapRow
 
 log = structlog.get_logger()
 
+CLOCK_SECONDS = 10
+"""Between two readings of the chain's clock."""
+
 
 @dataclass
 class Watcher:
     """Looks at one chain again and again. trouble: why the last look failed, "" if it did not.
 
     `_met` are the swaps that this process has looked for from their birth; `_hints` what was pending last time, so that
-    a quiet mempool costs no write.
+    a quiet mempool costs no write. `_time` is the chain's own clock as last read, `_read_at` when that was by ours.
     """
 
     house: House
@@ -38,6 +42,14 @@ class Watcher:
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _met: set[str] = field(default_factory=set)
     _hints: frozenset[Sighting] = frozenset()
+    _time: int | None = None
+    _read_at: int = 0
+
+    @property
+    def doubt(self) -> str:
+        """Why nothing new may rest on this chain at this moment, "" if it may. A chain that stands still comes into
+        doubt by itself, since our clock goes on."""
+        return self.trouble or ("" if self._time is None else self.house.drift(self.name, self._time))
 
     def knows(self, swap_id: str) -> bool:
         """Whether everything that happened here to this swap has been looked for."""
@@ -52,7 +64,9 @@ class Watcher:
             effects = [each for swap_id in await reading.unfinished() for each in await reading.effects(swap_id)]
             rows = {row.id: row for row in (await reading.open_swaps(self.name)).swaps}
         here = [e for e in effects if e.swap_id in rows and self._here(rows[e.swap_id], e.effect.role)]
+        crashpoint("watch.resume.before")
         await chain.resume([tx for effect in here for tx in effect.live])
+        crashpoint("watch.resume.after")
         self._started = True
 
     async def look(self) -> bool:
@@ -62,6 +76,7 @@ class Watcher:
                 if not self._started:
                     await self.start()
                 woken = await self._look()
+                woken |= await self._read_clock()
         except (Unavailable, Rejected, Invalid) as error:
             if not self.trouble:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
@@ -75,6 +90,19 @@ class Watcher:
             log.info("chain.healthy", chain=self.name)
         self.trouble = ""
         return woken
+
+    async def _read_clock(self) -> bool:
+        """True if ours was set back: what is due was written down by the old one, so all of it is made due now."""
+        now, before = self.house.clock(), self._read_at
+        if self._time is None or not before <= now < before + CLOCK_SECONDS:
+            self._time = (await self.house.chain(self.name).clock()).time
+            self._read_at = now
+        if now >= before:
+            return False
+        log.warning("clock.set_back", seconds=before - now)
+        async with self.house.store.write() as writing:
+            await writing.touch(self._met)
+        return True
 
     async def _look(self) -> bool:
         chain = self.house.chain(self.name)
@@ -97,17 +125,20 @@ class Watcher:
             woken |= set(rows)
         if moved:
             woken |= await self._unsettled(rows)
+        crashpoint("watch.scanned")
         async with self.house.store.write() as writing:
             await writing.record_scan(self.name, scan)
             await writing.add_sightings(self.name, [*early, *(hints - self._hints)])
             await writing.touch(woken)
+        crashpoint("watch.stored")
         self._hints = hints
         self._met = set(rows)
         return bool(woken)
 
     async def _unsettled(self, rows: dict[str, SwapRow]) -> set[str]:
         """Swaps that a new block may change: a leg here is not final, its refund falls due, or something was sent."""
-        soon = self.house.clock() + self.house.markets[self.name].profile.clock_ahead
+        now = max(self.house.clock(), self._time or 0)  # ours may be late
+        soon = now + self.house.markets[self.name].profile.clock_ahead
         async with self.house.store.read() as reading:
             sent = set(await reading.unfinished())
         flying = {

@@ -53,6 +53,13 @@ class Clocks:
         """The most careful answer to "is there still time": whichever clock is furthest."""
         return max(self.now, self.initiator or 0, self.participant or 0)
 
+    @property
+    def likely(self) -> int:
+        """The answer to "is it over", which can not be taken back: what two clocks at least have reached, so that no
+        single one that is wrong by hours, be it our own, calls a swap off."""
+        known = sorted(each for each in (self.now, self.initiator, self.participant) if each is not None)
+        return known[-2] if len(known) > 1 else self.now
+
     def of(self, role: Role) -> int | None:
         return self.initiator if role is Role.INITIATOR else self.participant
 
@@ -262,7 +269,7 @@ class _Case:
         if self.memory.locked_once:
             # reorged out: it may come back until its refund could have been sent
             return Status.EXPIRED if self.due(Role.INITIATOR) else Status.ACCEPTED
-        if self.memory.expired or self.clocks.latest > self.swap.initiator.terms.fund_by:
+        if self.memory.expired or self.clocks.likely > self.swap.initiator.terms.fund_by:
             return Status.EXPIRED
         return Status.ACCEPTED if self.entry_open or self.memory.lock_sent else Status.PROPOSED
 
@@ -273,9 +280,9 @@ class _Case:
         participant = self.swap.participant
         if self.is_(Role.PARTICIPANT, LegState.ABSENT):
             hot = participant.funded_by is Wallet.HOT and Role.PARTICIPANT not in self.memory.lock_sent
-            return self.clocks.latest > (participant.lock_by if hot else participant.terms.fund_by)
+            return self.clocks.likely > (participant.lock_by if hot else participant.terms.fund_by)
         if self.swap.secret is SecretHolder.SELF:
-            return self.clocks.latest > self.swap.reveal_by
+            return self.clocks.likely > self.swap.reveal_by
         return self.due(Role.PARTICIPANT)
 
     def next_due_at(self) -> int | None:

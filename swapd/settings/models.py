@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swapd.chains.settings import ChainSettings, Section
+from swapd.chains.settings import ChainSettings, Seconds, Section
 from swapd.vault import Network
 
 Pause = Annotated[float, Field(gt=0, le=3_600)]
@@ -42,6 +42,7 @@ class VaultSettings(Section):
 class EntrySettings(Section):
     halted: bool
     open_swaps_max: Annotated[int, Field(ge=1, le=1_000_000)]
+    clock_slack_seconds: Seconds
 
 
 class DevnetSettings(Section):

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, Unavailable, Unknown
 from swapd.store import engine as engines
 from swapd.store import schema
@@ -95,8 +96,10 @@ class Store:
                 transaction = Transaction(connection, self._sealer, actor)
                 yield transaction
                 await transaction.close_books()
+                crashpoint("store.commit.before")
                 with _doubtful_commit():
                     await connection.commit()
+                crashpoint("store.commit.after")
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:

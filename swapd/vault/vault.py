@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from swapd.crashpoint import crashpoint
 from swapd.vault import bitcoin_signing, derivation, ethereum_signing, icp_signing, keyfile, sealing, words
 from swapd.vault.derivation import ETHEREUM_PATH, ICP_PATH, KeyPurpose, Network
 from swapd.vault.ethereum_signing import SignedEthereumTransaction
@@ -82,7 +83,10 @@ class Vault(Unshowable):
 
     def seal(self, content: bytes) -> bytes:
         """Encrypt and authenticate what the database must keep but not show (rule S9)."""
-        return sealing.seal(self._store_key, content)
+        crashpoint("vault.seal.before")
+        sealed = sealing.seal(self._store_key, content)
+        crashpoint("vault.seal.after")
+        return sealed
 
     def open(self, sealed: bytes) -> bytes:
         """The reverse of `seal`. Rejected if it was altered or sealed under another seed or network."""
@@ -94,7 +98,10 @@ class Vault(Unshowable):
 
     def sign_bitcoin(self, index: int, purpose: KeyPurpose, sighash: bytes) -> bytes:
         """DER signature of a 32-byte sighash: at most 70 bytes, low S, low R, without the sighash byte."""
-        return bitcoin_signing.sign(self._bitcoin_key(index, purpose), sighash)
+        crashpoint("vault.sign_bitcoin.before")
+        signature = bitcoin_signing.sign(self._bitcoin_key(index, purpose), sighash)
+        crashpoint("vault.sign_bitcoin.after")
+        return signature
 
     @property
     def ethereum_address(self) -> str:
@@ -103,7 +110,10 @@ class Vault(Unshowable):
 
     def sign_ethereum_transaction(self, transaction: Mapping[str, Any]) -> SignedEthereumTransaction:
         """Sign an EIP-1559 transaction; see `ethereum_signing.sign_transaction`."""
-        return ethereum_signing.sign_transaction(self._ethereum_key(), transaction)
+        crashpoint("vault.sign_ethereum.before")
+        signed = ethereum_signing.sign_transaction(self._ethereum_key(), transaction)
+        crashpoint("vault.sign_ethereum.after")
+        return signed
 
     def sign_typed_data(
         self,

@@ -63,6 +63,8 @@ class Side:
         self.halted = False
         self.asleep = False
         """Its daemon does not get to look: it was stopped, or somebody acts in its place."""
+        self.clock_error = 0
+        """Seconds that this machine's clock is ahead of true time."""
         self.more: dict[str, str] = {}
         """Settings besides."""
         self.house: House
@@ -146,7 +148,7 @@ class Side:
         self._running = AsyncExitStack()
         house = await self._running.enter_async_context(open_house(self.settings))
         markets = {name: self._in_time(name, market, house) for name, market in house.markets.items()}
-        self.house = replace(house, markets=markets, clock=lambda: self.chains.now)
+        self.house = replace(house, markets=markets, clock=lambda: self.chains.now + self.clock_error)
         for market in self.house.markets.values():
             await market.chain.start()
         self.daemon = Daemon(self.house, PACE, worker=self.name, halted=self.halted)

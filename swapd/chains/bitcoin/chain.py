@@ -30,6 +30,7 @@ from swapd.chains.bitcoin.script import htlc_address
 from swapd.chains.bitcoin.settings import BitcoinSettings
 from swapd.chains.bitcoin.spending import Keys, Spending
 from swapd.chains.bitcoin.transaction import Outpoint
+from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import LegView
@@ -141,9 +142,11 @@ class BitcoinChain:
         return None
 
     async def broadcast(self, tx: SignedTx) -> None:
+        crashpoint("bitcoin.broadcast.before")
         try:
             # no limit by the node on the fee rate: our own schedule has set it
             await self.rpc.deed("sendrawtransaction", tx.raw.hex(), 0)
+            crashpoint("bitcoin.broadcast.after")
         except RpcError as error:
             if error.code != ALREADY_IN_CHAIN and (await self.fate(tx)).state not in (TxState.PENDING, TxState.MINED):
                 raise

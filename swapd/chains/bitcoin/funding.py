@@ -18,6 +18,7 @@ from swapd.chains.bitcoin.rpc import WALLET_ERROR, WALLET_LOCKED, Rpc, RpcError
 from swapd.chains.bitcoin.script import htlc_address, htlc_script, output_script
 from swapd.chains.bitcoin.settings import FeeSettings, Network
 from swapd.chains.bitcoin.transaction import Outpoint, Transaction, output_bytes, read
+from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, SwapdError
 
 USUAL_VSIZE = 11 + 68 + 43 + 31
@@ -49,7 +50,9 @@ class Funding:
             before = await self._reserved()
             try:
                 funded = await self._select(htlc_address(terms, self._network), terms.amount, rate)
+                crashpoint("bitcoin.funding.reserved")
                 tx, raw = await self._sign(funded["psbt"])
+                crashpoint("bitcoin.funding.signed")
                 fee = satoshi(funded["fee"])
                 self._check(tx, watched, fee, market, seconds_left)
             except BaseException as error:
@@ -68,11 +71,13 @@ class Funding:
         entries = [{"txid": o.txid, "vout": o.vout} for o in outpoints if o in reserved]
         if entries:
             await self._rpc.wallet("lockunspent", True, entries)
+            crashpoint("bitcoin.funding.released")
 
     async def keep_only(self, outpoints: Collection[str]) -> None:
         """Of the wallet's coins, reserve exactly these ("txid:vout") as far as they are unspent."""
         self._before = None
         await self._rpc.wallet("lockunspent", True)
+        crashpoint("bitcoin.funding.all_free")
         coins = await self._rpc.wallet("listunspent", 0)
         kept = [
             {"txid": coin["txid"], "vout": coin["vout"]}
@@ -81,6 +86,7 @@ class Funding:
         ]
         if kept:
             await self._rpc.wallet("lockunspent", False, kept)
+            crashpoint("bitcoin.funding.kept")
 
     async def _reserved(self) -> set[Outpoint]:
         return {Outpoint(entry["txid"], entry["vout"]) for entry in await self._rpc.wallet("listlockunspent")}

@@ -12,6 +12,7 @@ from swapd.chains.ethereum.htlc import Htlc, HtlcTerms, SlotState
 from swapd.chains.ethereum.node import Node
 from swapd.chains.ethereum.rpc import Refusal
 from swapd.chains.ethereum.transactions import Attempt, Call, EthereumDraft, Signer, attempt_of
+from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.hashlock import opens
@@ -227,8 +228,10 @@ class Actor:
 
     async def broadcast(self, tx: SignedTx) -> None:
         """See `HtlcChain.broadcast`. Whatever words a node has for "I know it": it is looked up."""
+        crashpoint("ethereum.broadcast.before")
         try:
             answer = await self._node.send(tx.raw)
+            crashpoint("ethereum.broadcast.after")
         except Refusal as refusal:
             if not await self._known(tx, refusal):
                 raise

@@ -20,6 +20,7 @@ from swapd.chains.icp.outcome import refusal
 from swapd.chains.icp.principal import text
 from swapd.chains.icp.program import UNTRUSTED_PROGRAM, Program
 from swapd.chains.icp.view import FINAL
+from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.hashlock import opens
@@ -46,7 +47,9 @@ class IcpDraft:
     floor: int = 0
 
     def sign(self, sequence: int | None) -> SignedTx:
+        crashpoint("icp.sign.before")
         call = self.agent.sign_call(self.canister, self.method, self.arg, now_ns=self.now_ns, ttl_ns=self.lifetime_ns)
+        crashpoint("icp.sign.after")
         return SignedTx(call.request_id.hex(), call.raw, self.fee, 0)
 
 
@@ -183,7 +186,9 @@ class Actor:
 
     async def broadcast(self, tx: SignedTx) -> None:
         """See `HtlcChain.broadcast`. The network takes the same request once, however often it comes."""
+        crashpoint("icp.broadcast.before")
         await self._agent.submit(self._agent.parse_call(tx.raw))
+        crashpoint("icp.broadcast.after")
 
     async def fate(self, tx: SignedTx) -> Fate:
         """See `HtlcChain.fate`. Of a request that the network has forgotten, or never took in its time, nothing comes
