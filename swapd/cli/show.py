@@ -14,7 +14,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from swapd.chains.base import Instructions
+from swapd.cli.story import sentence
 from swapd.protocol.observation import LegView
+from swapd.protocol.outlook import Deadline, outlook
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Asset, Leg, Role
 from swapd.store import AuditEntry, EffectRow, RequestRow, RequestState, SwapRow
@@ -90,6 +92,7 @@ def swap_dict(row: SwapRow, effects: tuple[EffectRow, ...] = ()) -> dict[str, An
         "created_at": _both(row.created_at),
         "cancelled_at": None if row.cancelled_at is None else _both(row.cancelled_at),
         "reveal_by": _both(row.terms.reveal_by),
+        "deadlines": [{"at": _both(each.at), "what": each.what, "after": each.after} for each in _outlook(row)],
         "legs": {leg.role.value: _leg_dict(leg, row.legs[leg.role].view, row) for leg in row.terms.legs},
         "effects": [_effect_dict(effect) for effect in effects],
     }
@@ -231,12 +234,13 @@ def print_swap(row: SwapRow, effects: tuple[EffectRow, ...], trail: list[AuditEn
     """A swap's story for a person."""
     say("swap ", (row.id, "bold"), "  ", (row.status.value, COLOURS.get(row.status, "cyan")))
     say(f"next: {row.note or 'swapd has not looked at it yet'}")
+    for deadline in _outlook(row):
+        say(f"  until {when(deadline.at, now)}: {deadline.what}; after that {deadline.after}")
     if row.cancelled_at is not None:
         say(f"cancelled {when(row.cancelled_at, now)}")
     if row.reason:
         say("trouble: ", (row.reason, "red"))
     say(f"hashlock {row.terms.hashlock.hex()}, secret held by {row.terms.secret.value}")
-    say(f"the secret is shown until {when(row.terms.reveal_by, now)}, not later")
     for leg in row.terms.legs:
         _print_leg(row, leg, now)
     for effect in effects:
@@ -248,7 +252,11 @@ def print_swap(row: SwapRow, effects: tuple[EffectRow, ...], trail: list[AuditEn
     if trail:
         say("\nstory")
         for entry in trail:
-            say(f"  {moment(entry.at)}  {entry.actor}: {entry.event} {entry.data}")
+            say(f"  {moment(entry.at)}  {entry.actor}: {sentence(entry)}")
+
+
+def _outlook(row: SwapRow) -> tuple[Deadline, ...]:
+    return outlook(row.terms, {role: row.legs[role].view for role in Role}, row.status)
 
 
 def _print_leg(row: SwapRow, leg: Leg, now: int) -> None:
