@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import permutations
@@ -115,10 +115,12 @@ class Rig:
         row = await side.row(swap_id)
         assert row.status in statuses, f"{side.name}: {row.status.value}: {row.note} ({row.reason})"
 
-    async def until_over(self, swap_id: str, *statuses: Status, sides: tuple[Side, ...] | None = None) -> None:
+    async def until_over(
+        self, swap_id: str, *statuses: Status, sides: tuple[Side, ...] | None = None, blocks: int = ENOUGH_BLOCKS
+    ) -> None:
         """Until each of these sides has ended the swap this way, and nothing of it is left to send."""
         for side in sides or self.sides:
-            await self.until(side, swap_id, *statuses)
+            await self.until(side, swap_id, *statuses, blocks=blocks)
         await self.block(2)
         for side in sides or self.sides:
             assert await side.status(swap_id) in statuses
@@ -185,11 +187,18 @@ class Rig:
 
 @asynccontextmanager
 async def new_rig(
-    chains: Chains, direction: Direction, folder: Path, world: IcpWorld | None = None
+    chains: Chains,
+    direction: Direction,
+    folder: Path,
+    world: IcpWorld | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Rig]:
-    """Both sides funded and open, daemons started, nothing agreed. world: of the third chain, if there is one."""
+    """Both sides funded and open, daemons started, nothing agreed. world: of the third chain, if there is one. more:
+    settings of both besides."""
     tag = secrets.token_hex(4)
     house, other = (Side(name, f"{name}-{tag}", folder, chains, world) for name in ("house", "other"))
+    for side in (house, other):
+        side.more.update(more or {})
     accounts: list[Account] = [await side.found() for side in (house, other)]
     await chains.time_is(chains.now + 60)
     rig = Rig(chains, direction, folder, house, other, Books(chains, chains.coins(world), accounts))
