@@ -23,7 +23,8 @@ class Memory:
     lock_sent: legs whose signed lock was handed to a network at least once. reveal_sent: likewise the first claim with
     our secret. preimage: seen in public at some time. locked_once: legs that were in a block once. claim_final: legs
     whose claim was final once. cancelled: by a person, before anything was locked. expired: told to people as such, so
-    money that comes later is sent back and never traded (rule S12).
+    money that comes later is sent back and never traded (rule S12). restored: this memory came out of a backup, and
+    everything in it that says "not sent" may be wrong.
     """
 
     lock_sent: frozenset[Role] = frozenset()
@@ -33,6 +34,7 @@ class Memory:
     claim_final: frozenset[Role] = frozenset()
     cancelled: bool = False
     expired: bool = False
+    restored: bool = False
 
     @property
     def called_off(self) -> bool:
@@ -116,8 +118,21 @@ class _Case:
         return self.public is not None or self.memory.reveal_sent
 
     @property
+    def maybe_revealed(self) -> bool:
+        """Somebody else may know the secret. Ours is shown only when both legs are final: after a backup was restored,
+        legs that are both in blocks, or can not be seen, may have come that far before."""
+        forgotten = self.memory.restored and not any(self.is_(role, LegState.ABSENT, LegState.SEEN) for role in Role)
+        return self.revealed or self.swap.secret is SecretHolder.REMOTE or forgotten
+
+    def never_locks(self, role: Role) -> bool:
+        """S4: a lock of which a restored backup knows nothing may have been sent all the same, and may still come: so
+        there is never another."""
+        hot = self.swap.leg(role).funded_by is Wallet.HOT
+        return hot and self.memory.restored and role not in self.memory.lock_sent
+
+    @property
     def blind(self) -> bool:
-        return any(view.state is LegState.UNKNOWN for view in self.views.values())
+        return any(view.state is LegState.UNKNOWN or view.doubt for view in self.views.values())
 
     def is_(self, role: Role, *states: LegState) -> bool:
         return self.views[role].state in states
@@ -145,7 +160,7 @@ class _Case:
         wanted: list[Effect] = []
         for role in Role:
             if self.wants_claim(role):
-                wanted.append(Effect(EffectKind.CLAIM, role, self.swap.leg(role).terms.timelock))
+                wanted.append(Effect(EffectKind.CLAIM, role, self.claim_deadline(role)))
             elif self.wants_refund(role):
                 wanted.append(Effect(EffectKind.REFUND, role, self.refund_deadline(role)))
             if self.due(role):
@@ -157,9 +172,14 @@ class _Case:
             if self.wants_lock(role):
                 wanted.append(Effect(EffectKind.LOCK, role, self.swap.leg(role).terms.fund_by))
         if self.may_reveal():
-            participant = self.swap.participant
-            wanted.append(Effect(EffectKind.CLAIM, Role.PARTICIPANT, participant.terms.timelock, reveals=True))
+            deadline = self.claim_deadline(Role.PARTICIPANT)
+            wanted.append(Effect(EffectKind.CLAIM, Role.PARTICIPANT, deadline, reveals=True))
         return tuple(wanted)
+
+    def claim_deadline(self, role: Role) -> int:
+        """When the plan begins to count on the claim's being in a block. What it leaves from there to the timelock is
+        for being away, for blocks that come late and for reorgs, and is not spent on waiting for a better price."""
+        return self.swap.reveal_by if role is Role.PARTICIPANT else self.swap.participant.terms.timelock
 
     def wants_claim(self, role: Role) -> bool:
         """S6: a secret that is out is used, past the timelock too, for as long as the leg is unspent."""
@@ -190,16 +210,17 @@ class _Case:
         leg, own = self.swap.leg(role), role.other
         if leg.claimed_by is not Wallet.HOT or leg.funded_by is Wallet.HOT or not self.swap.leg(own).own:
             return False
-        known = self.revealed or self.swap.secret is SecretHolder.REMOTE
-        gone = self.final(own, LegState.REFUNDED) or (
-            self.is_(own, LegState.ABSENT) and own not in self.memory.lock_sent | self.memory.locked_once
+        never_there = (
+            self.is_(own, LegState.ABSENT)
+            and own not in self.memory.lock_sent | self.memory.locked_once
+            and not self.memory.restored
         )
-        return known and not gone
+        return self.maybe_revealed and not (self.final(own, LegState.REFUNDED) or never_there)
 
     def refund_deadline(self, role: Role) -> int:
         """At once if somebody else may still claim the leg; with patience if nobody can know the secret."""
         timelock = self.swap.leg(role).terms.timelock
-        if self.revealed or self.swap.secret is SecretHolder.REMOTE:
+        if self.maybe_revealed:
             return timelock
         return timelock + (self.swap.initiator.terms.timelock - self.swap.participant.terms.timelock)
 
@@ -207,6 +228,8 @@ class _Case:
         leg = self.swap.leg(role)
         kept_up = self.is_(role, LegState.SEEN) and role in self.memory.lock_sent
         if leg.funded_by is not Wallet.HOT or not (self.is_(role, LegState.ABSENT) or kept_up):
+            return False
+        if self.never_locks(role):
             return False
         if not self.entry_open or self.memory.called_off or self.revealed or self.blind:
             return False
@@ -271,11 +294,12 @@ class _Case:
             return Status.EXPIRED if self.due(Role.INITIATOR) else Status.ACCEPTED
         if self.memory.expired or self.clocks.likely > self.swap.initiator.terms.fund_by:
             return Status.EXPIRED
-        return Status.ACCEPTED if self.entry_open or self.memory.lock_sent else Status.PROPOSED
+        taken_up = self.entry_open and not any(map(self.never_locks, Role))
+        return Status.ACCEPTED if taken_up or self.memory.lock_sent else Status.PROPOSED
 
     def hopeless(self) -> bool:
         """It can not complete any more, as far as can be seen now."""
-        if self.memory.called_off:
+        if self.memory.called_off or any(self.is_(role, LegState.ABSENT) and self.never_locks(role) for role in Role):
             return True
         participant = self.swap.participant
         if self.is_(Role.PARTICIPANT, LegState.ABSENT):

@@ -40,6 +40,7 @@ class LegView:
     depth: blocks since inclusion of the lock, or of the claim or refund once there is one; 1 is the tip, 0 the mempool.
     preimage: 32 bytes, whenever something about the leg (a stray's claim too) shows the one that opens it.
     lock_ref: how the chain names the lock. lock_txid, spend_txid: transactions.
+    doubt: in words, why nothing new may rest on this view, "" if it may. Then the depth is 0, and only exits go by it.
     """
 
     state: LegState
@@ -49,6 +50,7 @@ class LegView:
     lock_txid: str | None = None
     spend_txid: str | None = None
     strays: tuple[Stray, ...] = ()
+    doubt: str = ""
 
 
 UNKNOWN_VIEW = LegView(LegState.UNKNOWN)

@@ -127,6 +127,12 @@ class LegTiming:
         return self.profile.inclusion + self.confirm + self.profile.clock_ahead
 
     @property
+    def claim_lead(self) -> int:
+        """How long before its timelock the first claim is sent at the latest: from there on swapd or its node may be
+        away at any moment, for as long as the profile allows."""
+        return self.claim_window + self.profile.outage
+
+    @property
     def refund_lag(self) -> int:
         """How long after its timelock a late claim of this leg can still win against the refund."""
         return self.profile.clock_behind + self.profile.inclusion + self.confirm
@@ -178,7 +184,8 @@ def plan(now: int, initiator: LegTiming, participant: LegTiming) -> Plan:
     mark("reveal_by", "after this the secret is not shown any more; both legs are refunded (S2)")
     add(f"clock {p.chain} ahead", p.clock_ahead, f"{p.chain}'s clock may run ahead and allow the refund early")
     add(f"claim {p.chain}", p.inclusion, "a well-paid claim gets into a block, in a bad hour")
-    participant_timelock = add(f"claim final {p.chain}", participant.confirm, _confirm_reason(participant))
+    add(f"claim final {p.chain}", participant.confirm, _confirm_reason(participant))
+    participant_timelock = add(f"outage {p.chain}", p.outage, _AWAY)
     mark("T_p", f"timelock of the participant leg on {p.chain}")
     add(f"clock {p.chain} behind", p.clock_behind, f"{p.chain}'s clock may lag: a late claim can still win")
     add(f"late claim {p.chain}", p.inclusion, "and needs this long to get into a block")
@@ -186,7 +193,7 @@ def plan(now: int, initiator: LegTiming, participant: LegTiming) -> Plan:
     add(f"claim {i.chain}", i.inclusion, "the other leg's claim gets into a block, in a bad hour")
     add(f"claim final {i.chain}", initiator.confirm, _confirm_reason(initiator))
     add(f"clock {i.chain} ahead", i.clock_ahead, f"{i.chain}'s clock may run ahead and allow the refund early")
-    initiator_timelock = add("outage", i.outage, "swapd or its node may be down this long and still claim in time")
+    initiator_timelock = add(f"outage {i.chain}", i.outage, _AWAY)
     mark("T_i", f"timelock of the initiator leg on {i.chain}")
     return Plan(
         initiator_lock_by=initiator_fund_by - (i.inclusion if initiator.funded_by is Wallet.HOT else 0),
@@ -221,19 +228,22 @@ def check_times(terms: SwapTerms, initiator: TimingProfile, participant: TimingP
     later(
         "participant.timelock",
         second.terms.timelock,
-        second.terms.fund_by + p.confirm + p.claim_window,
+        second.terms.fund_by + p.confirm + p.claim_lead,
         "the participant leg must become final and be claimed before its timelock",
     )
     later(
         "initiator.timelock",
         first.terms.timelock,
-        second.terms.timelock + p.refund_lag + i.claim_window + i.profile.outage,
+        second.terms.timelock + p.refund_lag + i.claim_lead,
         "a secret shown at the last moment must leave time to claim the initiator leg",
     )
     if first.terms.timelock > longest:
         raise Invalid("initiator.timelock", first.terms.timelock, f"at most {longest}, {LONGEST_TIMELOCK} s from now")
-    if terms.reveal_by > second.terms.timelock - p.claim_window:
-        raise Invalid("reveal_by", terms.reveal_by, f"at most {second.terms.timelock - p.claim_window}")
+    if terms.reveal_by > second.terms.timelock - p.claim_lead:
+        raise Invalid("reveal_by", terms.reveal_by, f"at most {second.terms.timelock - p.claim_lead}")
+
+
+_AWAY = "swapd or its node may be down this long and still claim in time"
 
 
 def _fund_reason(leg: LegTiming) -> str:

@@ -44,7 +44,8 @@ def test_with_one_leg_locked_its_way_back_is_told() -> None:
     assert told(telling) == [
         "its owner funds the participant leg on b; after that the swap is over, and what is locked goes back",
         "swapd shows the secret; after that it is kept, and both legs go back",
-        "its receiver claims the initiator leg on a; after that swapd sends it back to back, unless a claim comes first",
+        "its receiver claims the initiator leg on a;"
+        " after that swapd sends it back to back, unless a claim comes first",
     ]
     assert ahead(telling)[-1].at == telling.swap.initiator.terms.timelock
 

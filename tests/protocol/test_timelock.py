@@ -185,11 +185,11 @@ def test_the_timelocks_are_those_of_the_formula(first: LegTiming, second: LegTim
     confirm_i, confirm_p = i.confirm(first.confirmations), p.confirm(second.confirmations)
     claim_window_i = i.inclusion + confirm_i + i.clock_ahead
     claim_window_p = p.inclusion + confirm_p + p.clock_ahead
-    t_p = NOW + first.fund + confirm_i + second.fund + confirm_p + claim_window_p
+    t_p = NOW + first.fund + confirm_i + second.fund + confirm_p + claim_window_p + p.outage
     t_i = t_p + p.clock_behind + p.inclusion + confirm_p + claim_window_i + i.outage
     times = plan(NOW, first, second)
     assert (times.participant_timelock, times.initiator_timelock) == (t_p, t_i)
-    assert times.participant_timelock - times.reveal_by == claim_window_p
+    assert times.participant_timelock - times.reveal_by == claim_window_p + p.outage
 
 
 @given(first_legs, second_legs)
