@@ -4,6 +4,7 @@ SQLite by default, PostgreSQL for a fleet; the same tables, the same queries, th
 `docs/store.md`.
 """
 
+from swapd.store.backup import Backup
 from swapd.store.errors import AuditBroken, Conflict, DamagedRow, LeaseLost
 from swapd.store.records import (
     Attempt,
@@ -19,6 +20,7 @@ from swapd.store.records import (
     RequestState,
     SwapRow,
 )
+from swapd.store.restore import Owner, Restored
 from swapd.store.sealing import Sealer
 from swapd.store.store import Store
 from swapd.store.transaction import Reading, Transaction
@@ -28,6 +30,7 @@ __all__ = [
     "AuditBroken",
     "AuditEntry",
     "AuditHead",
+    "Backup",
     "Conflict",
     "DamagedRow",
     "EffectRow",
@@ -37,9 +40,11 @@ __all__ = [
     "Lease",
     "LeaseLost",
     "LegRow",
+    "Owner",
     "Reading",
     "RequestRow",
     "RequestState",
+    "Restored",
     "Sealer",
     "Store",
     "SwapRow",

@@ -23,6 +23,9 @@ from swapd.store.records import AuditEntry, AuditHead
 HEAD = "audit_head"
 GENESIS = AuditHead(0, "0" * 64)
 
+MISFIT = "audit head did not fit"
+"""Said in the chain, for ever, when its end was not where `meta` has it."""
+
 _BATCH = 1000
 
 Note = tuple[str, str | None, dict[str, Json]]
@@ -46,7 +49,10 @@ def entry_hash(seq: int, at: int, actor: str, swap_id: str | None, event: str, d
 async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note]) -> None:
     """Write the notes of one transaction, at its end: the head is then locked for a moment only, and always last."""
     head_row = select(m.Meta.value).where(m.Meta.key == HEAD).with_for_update()
-    head = _parse_head((await connection.execute(head_row)).scalar_one())
+    said = (await connection.execute(head_row)).scalar_one()
+    head = await _last(connection)
+    if said != f"{head.seq} {head.hash}":
+        notes = [(MISFIT, None, {"said": said}), *notes]
     now = (await connection.execute(select(unix_now()))).scalar_one()
     for event, swap_id, data in notes:
         seq, prev_hash = head.seq + 1, head.hash
@@ -66,6 +72,13 @@ async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note])
     await connection.execute(update(m.Meta).where(m.Meta.key == HEAD).values(value=f"{head.seq} {head.hash}"))
 
 
+async def _last(connection: AsyncConnection) -> AuditHead:
+    """By the entries themselves: a head in `meta` that was damaged must not stop what writes, exits least of all."""
+    query = select(m.Audit.seq, m.Audit.hash).order_by(m.Audit.seq.desc()).limit(1)
+    row = (await connection.execute(query)).first()
+    return GENESIS if row is None else AuditHead(row.seq, row.hash)
+
+
 async def verify(connection: AsyncConnection, known: AuditHead = GENESIS) -> AuditHead:
     """Walk the whole chain and return its head; raise `AuditBroken` naming the first entry that does not fit.
 
@@ -77,6 +90,8 @@ async def verify(connection: AsyncConnection, known: AuditHead = GENESIS) -> Aud
             raise AuditBroken(f"audit entry {last.seq + 1} is missing")
         if entry.prev_hash != last.hash or entry.hash != _rehash(entry):
             raise AuditBroken(f"audit entry {entry.seq} was changed, or one before it")
+        if entry.event == MISFIT:
+            raise AuditBroken(f"the audit chain's end was damaged, or entries were cut off, before entry {entry.seq}")
         last = AuditHead(entry.seq, entry.hash)
         if last.seq == known.seq and last != known:
             raise AuditBroken(f"audit entry {known.seq} is not the one that was written down")

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from swapd.errors import Invalid, Rejected
 
@@ -54,7 +54,7 @@ def make_engine(url: URL) -> AsyncEngine:
     if file_of(url) is not None:
         engine = create_async_engine(url, connect_args={"timeout": WAIT_SECONDS}, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "begin", begin_sqlite)
         return engine
     settings = {
         "statement_timeout": f"{STATEMENT_SECONDS}s",
@@ -64,9 +64,23 @@ def make_engine(url: URL) -> AsyncEngine:
     }
     connect_args = {
         "connect_timeout": WAIT_SECONDS,
+        # a server that is gone without a word is noticed by the system, in some half a minute
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
         "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
     }
     return create_async_engine(url, connect_args=connect_args, pool_pre_ping=True, **options)
+
+
+def make_file_engine(path: Path) -> AsyncEngine:
+    """For one SQLite file that nobody else uses: no WAL beside it, so that it can be moved and copied as it is."""
+    url = URL.create(_DRIVERS["sqlite"], database=str(path))
+    engine = create_async_engine(url, hide_parameters=True, poolclass=NullPool)
+    event.listen(engine.sync_engine, "connect", take_begin_over)
+    event.listen(engine.sync_engine, "begin", begin_sqlite)
+    return engine
 
 
 def reading(engine: AsyncEngine) -> AsyncEngine:
@@ -97,14 +111,18 @@ def check_file(path: Path) -> None:
         raise Rejected(f"others can read the database {path}; `chmod 600 {path}` closes it")
 
 
-def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+def take_begin_over(connection: Any, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # BEGIN is said by us, not by Python's driver
+
+
+def _prepare_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
+    take_begin_over(connection, entry)
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

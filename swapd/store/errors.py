@@ -14,12 +14,20 @@ class LeaseLost(Rejected):
 
 
 class DamagedRow(Rejected):
-    """A row that cannot be what swapd wrote. Names the row; the others are not affected."""
+    """A row that cannot be what swapd wrote. Names the row; the others are not affected.
+
+    by_looking: the chains hold the same, so swapd mends it by itself; else a person has to.
+    """
 
     def __init__(self, table: str, key: str, why: str) -> None:
         self.table = table
         self.key = key
-        super().__init__(f"row {key} of table {table} is damaged: {why}")
+        mend = "swapd looks again" if self.by_looking else "`swapd doctor` says what to do"
+        super().__init__(f"row {key} of table {table} is damaged ({mend}): {why}")
+
+    @property
+    def by_looking(self) -> bool:
+        return self.table == "sightings"
 
 
 class AuditBroken(Rejected):

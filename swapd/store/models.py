@@ -78,6 +78,7 @@ class Swap(Base):
     cancelled_at: Mapped[int | None]
     expired: Mapped[bool]
     reveal_sent: Mapped[bool]
+    restored_at: Mapped[int | None]  # it was in a backup that was restored: what was sent since then is not known
     revealed_preimage: Mapped[bytes | None]  # only after it was seen in public (S9)
 
     leased_by: Mapped[str | None]
@@ -151,16 +152,17 @@ class Effect(Base):
 
 
 class Transaction(Base):
-    """An attempt at an effect, as signed. sent_at is written before the first broadcast: from then on it may be out."""
+    """An attempt at an effect, as signed. sent_at is written before the first broadcast: from then on it may be out.
+    Several effects may share one transaction, and each has its own row of it."""
 
     __tablename__ = "transactions"
-    __table_args__ = (UniqueConstraint("effect_id", "attempt"),)
+    __table_args__ = (UniqueConstraint("effect_id", "attempt"), UniqueConstraint("effect_id", "txid"))
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     effect_id: Mapped[int] = mapped_column(ForeignKey(Effect.id))
     attempt: Mapped[int]
     voiding: Mapped[bool]
-    txid: Mapped[str] = mapped_column(unique=True)
+    txid: Mapped[str]
     raw: Mapped[bytes]  # sealed: see `sealing`
     fee: Mapped[int] = mapped_column(Whole)
     rate: Mapped[int] = mapped_column(Whole)

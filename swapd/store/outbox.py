@@ -60,7 +60,7 @@ class OutboxWriting(Writing):
             signed_at=unix_now(),
             depth=0,
         )
-        added = row.on_conflict_do_nothing(index_elements=["txid"]).returning(m.Transaction.id)
+        added = row.on_conflict_do_nothing(index_elements=["effect_id", "txid"]).returning(m.Transaction.id)
         if (await self._connection.execute(added)).first() is None:
             raise Conflict(f"transaction {tx.txid} is stored already")
         if effect["state"] == EffectState.WANTED:
@@ -83,16 +83,17 @@ class OutboxWriting(Writing):
         if marked.rowcount:
             self.audit("secret revealed", swap_id)
 
-    async def mark_sent(self, txid: str, fence: int, *, preparing: bool = False) -> None:
+    async def mark_sent(self, txid: str, fence: int, *, preparing: bool = False, effect_id: int | None = None) -> None:
         """It goes to the network now: commit this first, then broadcast. From here on it counts as out (S2, S10).
-        preparing: it does not do what its effect is about, but makes it possible.
+        preparing: it does not do what its effect is about, but makes it possible. effect_id: for whose effect, needed
+        where several share the transaction: each says so for itself, under its own lease.
 
         Raises `Conflict` for a transaction that was never sent and whose effect is not wanted any more. Again, for a
         transaction that was sent before, changes nothing.
         """
-        tx = await self._transaction(txid)
+        tx = await self._transaction(txid, effect_id)
         await self._hold(tx["swap_id"], fence)
-        tx = await self._transaction(txid)
+        tx = await self._transaction(txid, effect_id)
         if tx["sent_at"] is not None:
             return
         if not tx["voiding"]:
@@ -101,16 +102,16 @@ class OutboxWriting(Writing):
                 await self._remember_sent(tx)
             await self._set_state(tx["effect_id"], EffectState.SENT)
         await self._connection.execute(
-            update(m.Transaction).where(m.Transaction.txid == txid).values(sent_at=unix_now())
+            update(m.Transaction).where(m.Transaction.id == tx["id"]).values(sent_at=unix_now())
         )
         self.audit("transaction sent", tx["swap_id"], effect=tx["key"], txid=txid)
 
-    async def record_fate(self, txid: str, fate: Fate) -> None:
-        """What the chain says became of a transaction."""
-        tx = await self._transaction(txid)
+    async def record_fate(self, txid: str, fate: Fate, *, effect_id: int | None = None) -> None:
+        """What the chain says became of a transaction. effect_id: as with `mark_sent`."""
+        tx = await self._transaction(txid, effect_id)
         await self._connection.execute(
             update(m.Transaction)
-            .where(m.Transaction.txid == txid)
+            .where(m.Transaction.id == tx["id"])
             .values(fate=fate.state, depth=fate.depth, fee_paid=fate.fee)
         )
         if tx["fate"] != fate.state:
@@ -163,12 +164,13 @@ class OutboxWriting(Writing):
             raise Invalid("effect", effect_id, "the id of an effect in this database")
         return row
 
-    async def _transaction(self, txid: str) -> RowMapping:
+    async def _transaction(self, txid: str, effect_id: int | None) -> RowMapping:
         effect = (m.Effect.swap_id, m.Effect.key, m.Effect.kind, m.Effect.role, m.Effect.wanted, m.Effect.state)
-        row = await self._one(
+        query = (
             select(
                 *effect,
                 m.Swap.cancelled_at,
+                m.Transaction.id,
                 m.Transaction.effect_id,
                 m.Transaction.voiding,
                 m.Transaction.sent_at,
@@ -178,9 +180,12 @@ class OutboxWriting(Writing):
             .join(m.Swap, m.Swap.id == m.Effect.swap_id)
             .where(m.Transaction.txid == txid)
         )
-        if row is None:
+        rows = await self._all(query if effect_id is None else query.where(m.Transaction.effect_id == effect_id))
+        if len(rows) > 1:
+            raise Invalid("effect", None, f"one of those that share transaction {txid}")
+        if not rows:
             raise Invalid("txid", txid, "a transaction in this database")
-        return row
+        return rows[0]
 
 
 def _refuse_unwanted(effect: RowMapping) -> None:

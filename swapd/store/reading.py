@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from swapd.chains.base import Cursor
-from swapd.errors import Invalid
+from swapd.errors import Invalid, SwapdError
 from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Wallet
@@ -77,7 +77,10 @@ class Reading:
 
     async def peek_index(self, floor: int = 0) -> int:
         """The index that the next swap would get, at least `floor`. Nothing is taken by asking."""
-        return max(floor, int(await self.meta(NEXT_INDEX) or 0))
+        stored = await self.meta(NEXT_INDEX) or "0"
+        if not stored.isdigit():
+            raise DamagedRow("meta", NEXT_INDEX, f"{stored!r} is no number")
+        return max(floor, int(stored))
 
     async def due(self, now: int, limit: int = 100) -> list[str]:
         """Ids of swaps to reconcile: touched or never looked at first, then those whose time has come."""
@@ -104,14 +107,42 @@ class Reading:
     # -- outbox
 
     async def effects(self, swap_id: str) -> tuple[EffectRow, ...]:
-        """All effects of a swap, wanted and not, oldest first."""
-        return await self._effects(m.Effect.swap_id == swap_id)
+        """All effects of a swap, wanted and not, oldest first. One that can not be read is left out (see `damage`): the
+        next decision writes it anew if it is wanted."""
+        return (await self._effects(m.Effect.swap_id == swap_id))[0]
 
     async def effect(self, effect_id: int) -> EffectRow:
-        found = await self._effects(m.Effect.id == effect_id)
+        found, damaged = await self._effects(m.Effect.id == effect_id)
+        if damaged:
+            raise damaged[0]
         if not found:
             raise Invalid("effect", effect_id, "the id of an effect in this database")
         return found[0]
+
+    async def damage(self) -> tuple[DamagedRow, ...]:
+        """Every row of what is open that can not be what swapd wrote."""
+        found = await self.open_swaps()
+        watched = m.Effect.swap_id.in_(select(m.Swap.id).where(m.Swap.watched))
+        effects, broken = await self._effects(watched)
+        requests = await self._requests(select(m.Request.__table__))
+        attempts = [each for effect in effects for each in effect.damaged]
+        return (*found.damaged, *broken, *attempts, *requests.damaged)
+
+    async def sequences(self, chain: str, first: int) -> set[int]:
+        """Of everything that was ever signed here: the places from this one on in the account's order."""
+        query = (
+            select(m.Transaction.sequence)
+            .join(m.Effect, m.Effect.id == m.Transaction.effect_id)
+            .join(m.Leg, (m.Leg.swap_id == m.Effect.swap_id) & (m.Leg.role == m.Effect.role))
+            .where(m.Leg.chain == chain, m.Transaction.sequence >= first)
+        )
+        found = (await self._connection.execute(query)).scalars()
+        return {sequence for sequence in found if sequence is not None}
+
+    async def next_place(self, chain: str, account: str) -> int | None:
+        """What `next_sequence` goes by; None before the first."""
+        query = select(m.Account.next_sequence).where(m.Account.chain == chain, m.Account.account == account)
+        return (await self._connection.execute(query)).scalar_one_or_none()
 
     async def unfinished(self, limit: int = 1000) -> list[str]:
         """Ids of swaps with effects wanted and not done, or signed and not wanted any more; most urgent first."""
@@ -168,7 +199,10 @@ class Reading:
         row = await self._one(select(m.Cursor.__table__).where(m.Cursor.chain == chain))
         if row is None:
             return None
-        return Cursor(row["height"], row["hash"], loads(tuple[tuple[int, str], ...], row["trail"]))
+        try:
+            return Cursor(int(row["height"]), row["hash"], loads(tuple[tuple[int, str], ...], row["trail"]))
+        except (SwapdError, ValueError) as error:
+            raise DamagedRow("cursors", chain, str(error)) from error
 
     async def audit_trail(self, swap_id: str | None = None, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
         """Entries after number `after`, oldest first; of one swap or of all."""
@@ -203,12 +237,18 @@ class Reading:
                 damaged.append(error)
         return Found(tuple(good), tuple(damaged))
 
-    async def _effects(self, which: ColumnElement[bool]) -> tuple[EffectRow, ...]:
+    async def _effects(self, which: ColumnElement[bool]) -> tuple[tuple[EffectRow, ...], tuple[DamagedRow, ...]]:
         effects = await self._all(select(m.Effect.__table__).where(which).order_by(m.Effect.id))
         attempts = await self._grouped(
             select(m.Transaction.__table__).join(m.Effect).where(which).order_by(m.Transaction.attempt), "effect_id"
         )
-        return tuple(to_effect(row, attempts[row["id"]], self._sealer) for row in effects)
+        good, damaged = [], []
+        for row in effects:
+            try:
+                good.append(to_effect(row, attempts[row["id"]], self._sealer))
+            except DamagedRow as error:
+                damaged.append(error)
+        return tuple(good), tuple(damaged)
 
     async def _requests(self, query: _Query) -> FoundRequests:
         good, damaged = [], []

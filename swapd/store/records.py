@@ -56,6 +56,7 @@ class SwapRow:
     revealed_preimage: bytes | None = field(repr=False)
     created_at: int
     updated_at: int
+    restored_at: int | None
     legs: Mapping[Role, LegRow]
     sightings: tuple[Sighting, ...]
 
@@ -78,6 +79,7 @@ class SwapRow:
             claim_final=legs("claim_final"),
             cancelled=self.cancelled_at is not None,
             expired=self.expired,
+            restored=self.restored_at is not None,
         )
 
     def _sighted_preimage(self) -> bytes | None:
@@ -147,7 +149,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class EffectRow:
-    """An effect with its attempts, oldest first. wanted: the swap's last decision asks for it."""
+    """An effect with its attempts, oldest first. wanted: the swap's last decision asks for it. damaged: attempts that
+    can not be read any more."""
 
     id: int
     swap_id: str
@@ -158,6 +161,7 @@ class EffectRow:
     created_at: int
     updated_at: int
     attempts: tuple[Attempt, ...]
+    damaged: tuple[DamagedRow, ...] = ()
 
     @property
     def live(self) -> tuple[SignedTx, ...]:

@@ -68,14 +68,24 @@ def to_swap(row: RowMapping, legs: Sequence[RowMapping], sightings: Sequence[Row
             revealed_preimage=row["revealed_preimage"],
             created_at=row["created_at"],
             updated_at=row["updated_at"],
+            restored_at=row["restored_at"],
             legs=leg_rows,
-            sightings=tuple(_to_sighting(sighting) for sighting in sightings),
+            sightings=_to_sightings(row["id"], sightings),
         )
 
 
 def to_effect(row: RowMapping, transactions: Sequence[RowMapping], sealer: Sealer) -> EffectRow:
-    with _damage("effects", str(row["id"])):
+    """An attempt that can not be read is left out, and told of: the others are still followed."""
+    with _damage("effects", f"{row['id']} (swap {row['swap_id']})"):
         effect = Effect(EffectKind(row["kind"]), Role(row["role"]), row["deadline"], row["reveals"], row["stray"])
+        if effect.key != row["key"]:
+            raise DamagedRow("effects", f"{row['id']} (swap {row['swap_id']})", "its columns and its key differ")
+        attempts, damaged = [], []
+        for transaction in transactions:
+            try:
+                attempts.append(_to_attempt(transaction, row["swap_id"], sealer))
+            except DamagedRow as error:
+                damaged.append(error)
         return EffectRow(
             id=row["id"],
             swap_id=row["swap_id"],
@@ -85,7 +95,8 @@ def to_effect(row: RowMapping, transactions: Sequence[RowMapping], sealer: Seale
             error=row["error"],
             created_at=row["created_at"],
             updated_at=row["updated_at"],
-            attempts=tuple(_to_attempt(transaction, sealer) for transaction in transactions),
+            attempts=tuple(attempts),
+            damaged=tuple(damaged),
         )
 
 
@@ -147,6 +158,12 @@ def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:
     )
 
 
+def _to_sightings(swap_id: str, rows: Sequence[RowMapping]) -> tuple[Sighting, ...]:
+    """All or none: with one missing, a leg could look as if it were not there. They are named by their swap."""
+    with _damage("sightings", swap_id):
+        return tuple(map(_to_sighting, rows))
+
+
 def _to_sighting(row: RowMapping) -> Sighting:
     return Sighting(
         swap_id=row["swap_id"],
@@ -161,8 +178,8 @@ def _to_sighting(row: RowMapping) -> Sighting:
     )
 
 
-def _to_attempt(row: RowMapping, sealer: Sealer) -> Attempt:
-    with _damage("transactions", row["txid"]):
+def _to_attempt(row: RowMapping, swap_id: str, sealer: Sealer) -> Attempt:
+    with _damage("transactions", f"{row['txid']} (swap {swap_id})"):
         tx = SignedTx(
             txid=row["txid"],
             raw=unseal(sealer, raw_place(row["txid"]), row["raw"]),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 
 from swapd.chains.base import Cursor, Scan, Sighting
+from swapd.protocol.hashlock import opens
 from swapd.store import models as m
 from swapd.store.codec import dumps
 from swapd.store.swaps import SwapWriting
@@ -53,6 +54,18 @@ class ScanWriting(SwapWriting):
         touched = frozenset(await self._connection.scalars(gone))
         await self.touch(touched)
         return touched
+
+    async def forget_sightings(self, swap_id: str) -> None:
+        """They are damaged, and can be seen again; all but a secret that was pending for a moment only: that is kept
+        (S6)."""
+        shown = select(m.Sighting.preimage, m.Swap.hashlock).join(m.Swap, m.Swap.id == m.Sighting.swap_id)
+        for row in await self._all(shown.where(m.Sighting.swap_id == swap_id, m.Sighting.preimage.is_not(None))):
+            if opens(bytes(row["preimage"]), bytes.fromhex(row["hashlock"])):
+                kept = update(m.Swap).where(m.Swap.id == swap_id)
+                await self._connection.execute(kept.values(revealed_preimage=row["preimage"]))
+        await self._connection.execute(delete(m.Sighting).where(m.Sighting.swap_id == swap_id))
+        self.audit("sightings forgotten", swap_id)
+        await self.touch([swap_id])
 
     async def set_cursor(self, chain: str, cursor: Cursor) -> None:
         values = {"height": cursor.height, "hash": cursor.hash, "trail": dumps(cursor.trail)}

@@ -13,12 +13,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from swapd.errors import Rejected
 from swapd.store.models import AUDIT_TRIGGERS, Base
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+VERSION_TABLE = "alembic_version"
+"""Alembic's own."""
 
 _TRIGGERS = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
@@ -51,6 +54,24 @@ def check(connection: Connection) -> None:
             f"the database was changed by something other than swapd: {'; '.join(differences)}. Restore a backup, or "
             "mend it by hand; swapd does not run on tables it does not know"
         )
+
+
+def version(connection: Connection) -> str | None:
+    """The schema that the database has, None if it has none. Refuses (Rejected) one that is newer than this code."""
+    return _refuse_newer(connection, ScriptDirectory.from_config(_config()))
+
+
+def tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names())
+
+
+def drop(connection: Connection) -> None:
+    """Take away everything that the migrations made, audit chain and all, inside the caller's transaction: only for a
+    database that is replaced whole."""
+    Base.metadata.drop_all(connection)
+    connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("DROP FUNCTION IF EXISTS audit_is_append_only()"))
 
 
 def _config() -> Config:

@@ -5,20 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Self
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, Unavailable, Unknown
 from swapd.store import engine as engines
+from swapd.store import models as m
+from swapd.store import restore as restoring
 from swapd.store import schema
+from swapd.store import spare as spares
+from swapd.store.backup import BACKUP, Backup, write_backup
+from swapd.store.health import AWAY, Health, is_trouble, words
+from swapd.store.restore import Owner, Restored
 from swapd.store.sealing import Sealer
 from swapd.store.transaction import Reading, Transaction
 
-_AWAY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
+WRITE_SECONDS = 90
+"""Longest writing transaction. Each of its statements has a limit of its own (`engine.STATEMENT_SECONDS`); this one is
+for a database that took the connection and never answers."""
+
+READ_SECONDS = 600
+"""The same for reading, where the walk through a long audit chain takes a while."""
+
+COMMIT_SECONDS = 60
+"""Longest wait for the answer to a commit. It may have happened: the outcome is then unknown."""
+
+_DOUBTFUL = "disk I/O error"
+_PROBE_BYTES = 8_192
 
 
 class Store:
@@ -33,11 +51,14 @@ class Store:
     (nothing was written), `Unknown` when the connection broke during a commit, `Rejected` when the database refuses.
     """
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
+    def __init__(self, engine: AsyncEngine, sealer: Sealer, *, spare: bool = False) -> None:
+        """spare: in memory, so what is written to it can not be relied on."""
         self._engine = engine
         self._reader = engines.reading(engine)
         self._writer = engines.writing(engine)
         self._sealer = sealer
+        self.spare = spare
+        self._health = Health(None if spare else engines.file_of(engine.url))
         # SQLite has one writer at a time: within this process they queue here, in order, instead of polling the file
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
 
@@ -53,6 +74,8 @@ class Store:
             with _plain_errors():
                 async with engines.reading(engine).connect() as connection:
                     await connection.run_sync(schema.check)
+                    if (await connection.execute(select(m.Meta).where(m.Meta.key == BACKUP))).first() is not None:
+                        raise Rejected("this is a backup and no database to work with: `swapd restore` makes it one")
         except BaseException:
             await engine.dispose()
             raise
@@ -73,14 +96,58 @@ class Store:
         finally:
             await engine.dispose()
 
+    @staticmethod
+    async def restore(
+        url: str, source: Path, owner: Owner, aside: Path, *, first_index: int, replaces: bool, actor: str
+    ) -> Restored:
+        """See `restore.restore`."""
+        with _plain_errors():
+            return await restoring.restore(
+                url, source, owner, aside, first_index=first_index, replaces=replaces, actor=actor
+            )
+
+    async def copy_open(self, spare: Store | None = None) -> Store:
+        """What is open at this moment, in memory. spare: an earlier one, to be filled anew; then its old state is kept
+        if this fails."""
+        with _plain_errors():
+            async with self._reader.connect() as connection:
+                made = spare or Store(await spares.make(), self._sealer, spare=True)
+                await spares.fill(made._engine, connection)
+        return made
+
+    async def mark_restored(self, first_index: int, actor: str) -> int:
+        """The database was brought back by other means than `restore`. Returns how many swaps had not ended."""
+        with _plain_errors(self._health):
+            async with self._writer.begin() as connection:
+                last = (await connection.execute(select(func.max(m.Audit.at)))).scalar_one()
+                return await restoring.mark(connection, last or 0, first_index, actor)
+
     async def close(self) -> None:
         await self._engine.dispose()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing new may rest on the database, and what it needs from a person; "" while all is well."""
+        return self._health.trouble
+
+    async def probe(self) -> None:
+        """Find out whether the trouble is over: something the size of a signed transaction must fit, and stay."""
+        for size in (_PROBE_BYTES, 0):
+            async with self.write() as writing:
+                await writing.write_probe(size)
+        self._health.proven()
+
+    async def backup(self, path: Path) -> Backup:
+        """All of it at this moment, as a file for `restore`; others may go on working meanwhile."""
+        with _plain_errors():
+            async with self._reader.connect() as connection:
+                return await write_backup(connection, path)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Reading]:
         """Several questions about one moment."""
-        with _plain_errors():
-            async with self._reader.connect() as connection:
+        with _plain_errors(self._health):
+            async with _bounded(READ_SECONDS), self._reader.connect() as connection:
                 yield Reading(connection, self._sealer)
 
     @asynccontextmanager
@@ -90,15 +157,14 @@ class Store:
         Keep it short and wait for nothing but the database in it: on SQLite everybody else waits meanwhile.
         actor: who does it, for the audit chain.
         """
-        with _plain_errors():
-            async with self._in_turn(), self._writer.connect() as connection:
+        with _plain_errors(self._health):
+            async with self._in_turn(), _bounded(WRITE_SECONDS), self._writer.connect() as connection:
                 await connection.begin()
                 transaction = Transaction(connection, self._sealer, actor)
                 yield transaction
                 await transaction.close_books()
                 crashpoint("store.commit.before")
-                with _doubtful_commit():
-                    await connection.commit()
+                await _commit(connection)
                 crashpoint("store.commit.after")
 
     @asynccontextmanager
@@ -117,26 +183,58 @@ class Store:
             self._turn.release()
 
 
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """The database's errors as swapd's. Their parameters are not shown (`engine.make_engine`)."""
+@asynccontextmanager
+async def _bounded(seconds: float) -> AsyncIterator[None]:
+    limit = asyncio.timeout(seconds)
     try:
-        yield
-    except _AWAY as error:
-        raise Unavailable(f"the database does not answer: {_words(error)}") from error
-    except SQLAlchemyError as error:
-        raise Rejected(f"the database refuses: {_words(error)}") from error
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise _Silent(f"no answer within {seconds:g} s") from None
 
 
-@contextmanager
-def _doubtful_commit() -> Iterator[None]:
+async def _commit(connection: AsyncConnection) -> None:
+    """Raises Unknown if nobody can say whether it happened."""
+    limit = asyncio.timeout(COMMIT_SECONDS)
     try:
-        yield
+        async with limit:
+            await connection.commit()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise Unknown(f"the database did not answer to a commit within {COMMIT_SECONDS:g} s") from None
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unknown(f"the connection to the database broke during a commit: {_words(error)}") from error
+        # SQLite may find a commit in the WAL later whose last write to the disk was reported as failed
+        if error.connection_invalidated or _DOUBTFUL in words(error):
+            raise Unknown(f"the connection to the database broke during a commit: {words(error)}") from error
         raise
 
 
-def _words(error: Exception) -> str:
-    return str(error.orig if isinstance(error, DBAPIError) else error).strip()
+@contextmanager
+def _plain_errors(health: Health | None = None) -> Iterator[None]:
+    """The database's errors as swapd's. Their parameters are not shown (`engine.make_engine`)."""
+    try:
+        yield
+    except _Silent as error:
+        _note(health, str(error))
+        raise Unavailable(f"the database does not answer: {error}") from error
+    except Unknown as error:
+        _note(health, str(error))
+        raise
+    except SQLAlchemyError as error:
+        if is_trouble(error):
+            _note(health, words(error))
+        if isinstance(error, AWAY):
+            raise Unavailable(f"the database does not answer: {words(error)}") from error
+        raise Rejected(f"the database refuses: {words(error)}") from error
+
+
+def _note(health: Health | None, why: str) -> None:
+    if health is not None:
+        health.failed(why)
+
+
+class _Silent(Exception):
+    """It took the connection, and does not answer."""

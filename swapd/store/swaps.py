@@ -223,16 +223,23 @@ class SwapWriting(Writing):
         again = case(
             (m.Effect.state == EffectState.DONE, EffectState.SENT.value),
             (m.Effect.state == EffectState.VOID, EffectState.WANTED.value),
+            # damaged: taken for sent, because then everything is followed and nothing is thought to be new
+            (m.Effect.state.not_in([state.value for state in EffectState]), EffectState.SENT.value),
             else_=m.Effect.state,
         )
         for effect in effects:
-            current = {"deadline": effect.deadline, "reveals": effect.reveals, "wanted": True, "updated_at": unix_now()}
+            current = {
+                "kind": effect.kind,  # as the key says; written again because it may be damaged
+                "role": effect.role,
+                "stray": effect.stray,
+                "deadline": effect.deadline,
+                "reveals": effect.reveals,
+                "wanted": True,
+                "updated_at": unix_now(),
+            }
             row = self._insert(m.Effect).values(
                 swap_id=swap_id,
                 key=effect.key,
-                kind=effect.kind,
-                role=effect.role,
-                stray=effect.stray,
                 state=EffectState.WANTED,
                 error="",
                 created_at=unix_now(),

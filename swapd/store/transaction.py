@@ -27,3 +27,9 @@ class Transaction(RequestWriting, ScanWriting, OutboxWriting, Leasing):
         stored = await self.meta(key)
         if stored != value:
             raise Invalid(key, value, f"{stored}, to which this database belongs")
+
+    async def write_probe(self, size: int) -> None:
+        """Something of this many bytes, in the place of what was there."""
+        row = self._insert(m.Meta).values(key="probe", value="x" * size)
+        same = row.on_conflict_do_update(index_elements=["key"], set_={"value": row.excluded.value})
+        await self._connection.execute(same)

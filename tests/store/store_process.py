@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 
 from store_samples import START, AesSealer, insert_swap
 
 from swapd.chains.base import Cursor, Scan
+from swapd.errors import SwapdError
 from swapd.store import Store
 
 
@@ -43,5 +45,30 @@ async def add(url: str, count: int) -> None:
     await store.close()
 
 
+async def full(url: str, count: int) -> None:
+    """Try to add swaps while the system lets no file of this process grow; say what came of it."""
+    store = await Store.open(url, AesSealer())
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    for _ in range(count):
+        try:
+            async with store.write() as tx:
+                await insert_swap(tx)
+        except SwapdError:
+            print(store.trouble)
+    async with store.read() as tx:
+        print("swaps:", len((await tx.swaps()).swaps), flush=True)
+    os._exit(0)  # closing would write
+
+
+async def hold(url: str, _: int) -> None:
+    """Take the write lock and keep it until killed."""
+    store = await Store.open(url, AesSealer())
+    async with store.write() as tx:
+        await tx.next_index()
+        print("held", flush=True)
+        await asyncio.Event().wait()
+
+
 if __name__ == "__main__":
-    asyncio.run({"die": die, "add": add}[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
+    asyncio.run({"die": die, "add": add, "full": full, "hold": hold}[sys.argv[1]](sys.argv[2], int(sys.argv[3])))

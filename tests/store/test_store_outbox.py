@@ -23,10 +23,10 @@ from store_samples import (
 )
 
 from swapd.chains.base import Fate, TxState
-from swapd.errors import SwapdError
+from swapd.errors import Invalid, SwapdError
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.terms import Role
-from swapd.store import Conflict, DamagedRow, EffectRow, EffectState, LeaseLost, Store
+from swapd.store import Conflict, EffectRow, EffectState, LeaseLost, Store
 
 REFUND = Effect(EffectKind.REFUND, Role.PARTICIPANT, 2_000_000_000)
 
@@ -127,6 +127,34 @@ async def test_a_transaction_is_stored_once(store: Store) -> None:
     with pytest.raises(Conflict, match="stored already"):
         async with store.write() as tx:
             await tx.add_attempt(effect.id, fence, make_tx("0x1"))
+
+
+async def test_effects_of_several_swaps_share_a_transaction_each_under_its_own_lease(store: Store) -> None:
+    one, fence, effect = await wanted(store, REVEAL)
+    two, other_fence, other = await wanted(store, REVEAL)
+    async with store.write() as tx:
+        await tx.add_attempt(effect.id, fence, replace(make_tx("0xboth"), fee=1))
+        await tx.add_attempt(other.id, other_fence, replace(make_tx("0xboth"), fee=2))
+    with pytest.raises(Invalid, match="share"):
+        async with store.write() as tx:
+            await tx.mark_sent("0xboth", fence)
+    with pytest.raises(LeaseLost):
+        async with store.write() as tx:
+            await tx.mark_sent("0xboth", fence + other_fence + 1, effect_id=effect.id)
+    async with store.write() as tx:
+        await tx.mark_sent("0xboth", fence, effect_id=effect.id)
+        await tx.record_fate("0xboth", Fate(TxState.PENDING), effect_id=effect.id)
+    assert (await get(store, one)).memory.reveal_sent
+    assert not (await get(store, two)).memory.reveal_sent, "the other has not sent it yet"
+    (mine,) = (await get_effects(store, one))[REVEAL.key].attempts
+    (theirs,) = (await get_effects(store, two))[REVEAL.key].attempts
+    assert (mine.tx.fee, mine.sent_at is None, mine.fate) == (1, False, Fate(TxState.PENDING))
+    assert (theirs.tx.fee, theirs.sent_at, theirs.fate) == (2, None, None)
+    assert mine.tx.raw == theirs.tx.raw
+    await decide_on(store, two, other_fence)
+    with pytest.raises(Conflict):
+        async with store.write() as tx:
+            await tx.mark_sent("0xboth", other_fence, effect_id=other.id)
 
 
 async def test_s2_what_is_not_wanted_any_more_is_neither_signed_nor_sent(store: Store) -> None:
@@ -294,5 +322,7 @@ async def test_sealed_bytes_moved_to_another_row_do_not_open(store: Store, raw_s
         await tx.add_attempt(effect.id, fence, make_tx("0x1", raw=b"one"))
         await tx.add_attempt(effect.id, fence, make_tx("0x2", raw=b"two"))
     await raw_sql.run("UPDATE transactions SET raw = (SELECT raw FROM transactions WHERE txid = '0x1')")
-    with pytest.raises(DamagedRow, match="row 0x2 of table transactions"):
-        await get_effects(store, swap_id)
+    (found,) = (await get_effects(store, swap_id)).values()
+    assert [attempt.tx.txid for attempt in found.attempts] == ["0x1"]
+    (damaged,) = found.damaged
+    assert "row 0x2 (swap" in str(damaged)

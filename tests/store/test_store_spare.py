@@ -1,0 +1,52 @@
+"""A copy in memory: of what is open, with everything that an exit needs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from store_samples import LOCK, START, add_swap, decide_on, decision, get, get_effects, lease, make_tx
+
+from swapd.chains.base import Cursor, Scan, Sighting, SightingKind
+from swapd.protocol.terms import Role
+from swapd.store import Store
+
+
+async def test_what_is_open_can_be_worked_on_in_memory_and_the_database_knows_nothing_of_it(store: Store) -> None:
+    swap_id, ended = await add_swap(store), await add_swap(store)
+    fence = await lease(store, swap_id)
+    await decide_on(store, swap_id, fence, LOCK)
+    effect = (await get_effects(store, swap_id))[LOCK.key]
+    async with store.write() as tx:
+        await tx.add_attempt(effect.id, fence, make_tx("tx"))
+        seen = Sighting(swap_id, Role.PARTICIPANT, SightingKind.LOCK, "ref", "tx", "hash", 5)
+        await tx.record_scan("ethereum", Scan(Cursor(5, "hash", ((5, "hash"),)), (seen,)))
+        row = await tx.swap(ended)
+        await tx.lease(ended, "worker", 60)
+    async with store.write() as tx:
+        await tx.record_decision(row, 1, decision(), {}, watched=False)
+
+    spare = await store.copy_open()
+    async with spare.write() as tx:
+        (lent,) = await tx.lease_due("boat", START, 60)
+        assert lent.swap_id == swap_id
+        await tx.add_attempt(effect.id, lent.fence, make_tx("another"))
+        tx.audit("said in memory")
+    copied = await get(spare, swap_id)
+    assert copied.sightings == (seen,)
+    assert [a.tx.txid for a in (await get_effects(spare, swap_id))[LOCK.key].attempts] == ["tx", "another"]
+    async with spare.read() as tx:
+        assert await tx.cursor("ethereum") == Cursor(5, "hash", ((5, "hash"),))
+        assert [r.id for r in (await tx.swaps()).swaps] == [swap_id]
+        assert (await tx.verify_audit()).seq >= 1
+    assert [a.tx.txid for a in (await get_effects(store, swap_id))[LOCK.key].attempts] == ["tx"]
+
+    assert await store.copy_open(spare) is spare, "filled anew"
+    assert [a.tx.txid for a in (await get_effects(spare, swap_id))[LOCK.key].attempts] == ["tx"]
+    await asyncio.gather(*(get(spare, swap_id) for _ in range(10)), _writes(spare), _writes(spare))
+    await spare.close()
+
+
+async def _writes(store: Store) -> None:
+    for _ in range(5):
+        async with store.write() as tx:
+            tx.audit("several at once")
