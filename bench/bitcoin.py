@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from bitcoin.core.script import OP_RETURN
 from coincurve import PrivateKey
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +24,20 @@ from rich.table import Table
 from swapd.chains.bitcoin import transaction
 from swapd.chains.bitcoin.address import output_script
 from swapd.chains.bitcoin.script import htlc_address, htlc_script
-from swapd.chains.bitcoin.transaction import LARGEST_SIGNATURE, Outpoint, Sign, Spend, output_bytes, read
+from swapd.chains.bitcoin.transaction import (
+    LARGEST_SIGNATURE,
+    HtlcInput,
+    Joint,
+    Outpoint,
+    Output,
+    Sign,
+    Spend,
+    claim_items,
+    claim_witness_bytes,
+    output_bytes,
+    read,
+    spend_vsize,
+)
 from swapd.devnet.bitcoind import Bitcoind
 from swapd.protocol.terms import Asset, LegTerms
 
@@ -32,6 +46,7 @@ TARGETS = {"p2wsh_claim_input_vb": 95.0}
 PEERS = {"p2wsh_claim_input_vb": "dcrdex 101.5, loop v2 92.5 (160-bit hash)"}
 
 AMOUNT, FEE = 1_000_000, 1_000
+NOTE = bytes(40)
 PREIMAGE = sha256(b"bench").digest()
 CLAIM_KEY, REFUND_KEY = PrivateKey(b"\x01" * 32), PrivateKey(b"\x02" * 32)
 FRAME_WEIGHT = 4 * (4 + 1 + 1 + 4) + 2  # version, two counts, locktime; segwit marker and flag
@@ -55,6 +70,9 @@ class Bench:
             "p2wsh_claim_input_vb": claim,
             "p2wsh_refund_input_vb": refund,
             "lock_output_vb": float(output_bytes(output_script(self.address, "regtest", "lock"))),
+            "lock_note_output_vb": float(output_bytes(bytes([OP_RETURN, len(NOTE)]) + NOTE)),
+            "five_claims_apart_vb": 5.0 * spend_vsize(claim_witness_bytes(LARGEST_SIGNATURE), self.payout),
+            "five_claims_together_vb": await self.batch(5),
         }
 
     @property
@@ -63,14 +81,29 @@ class Bench:
 
     async def mined(self, key: PrivateKey, locktime: int, build: Callable[[Spend, Sign], bytes]) -> float:
         """Lock, spend with a signature of the largest size, mine, and tell the input's size in vB."""
-        lock = await self.node.fund(self.address, AMOUNT)
-        decoded = (await self.node.rpc("gettransaction", lock, True, True, wallet="miner"))["decoded"]
-        vout = next(o["n"] for o in decoded["vout"] if o["scriptPubKey"].get("address") == self.address)
-        raw = self.largest(Outpoint(lock, vout), key, locktime, build)
+        raw = self.largest(await self.lock(), key, locktime, build)
         await self.node.rpc("sendrawtransaction", raw.hex())
         await self.node.mine(1)
         weight: int = (await self.node.rpc("decoderawtransaction", raw.hex()))["weight"]
         return (weight - FRAME_WEIGHT - 4 * output_bytes(self.payout)) / 4
+
+    async def batch(self, count: int) -> float:
+        """The size of so many claims in one transaction, each to a payout of its own, mined."""
+        inputs = tuple([HtlcInput(await self.lock(), AMOUNT, htlc_script(self.terms)) for _ in range(count)])
+        scripts = [self.payout[:2] + bytes([n]) * (len(self.payout) - 2) for n in range(count)]
+        whole = Joint(inputs, tuple(Output(AMOUNT - FEE, script) for script in scripts))
+        raw = whole.with_witnesses(
+            *(claim_items(PREIMAGE, CLAIM_KEY.sign(whole.sighash(n), hasher=None)) for n in range(count))
+        )
+        await self.node.rpc("sendrawtransaction", raw.hex())
+        await self.node.mine(1)
+        return float((await self.node.rpc("decoderawtransaction", raw.hex()))["vsize"])
+
+    async def lock(self) -> Outpoint:
+        txid = await self.node.fund(self.address, AMOUNT)
+        decoded = (await self.node.rpc("gettransaction", txid, True, True, wallet="miner"))["decoded"]
+        vout = next(o["n"] for o in decoded["vout"] if o["scriptPubKey"].get("address") == self.address)
+        return Outpoint(txid, vout)
 
     def largest(self, lock: Outpoint, key: PrivateKey, locktime: int, build: Callable[[Spend, Sign], bytes]) -> bytes:
         """A satoshi of fee more or less gives another signature; half of all have a high R and so the largest size."""

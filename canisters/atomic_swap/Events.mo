@@ -29,8 +29,8 @@ module {
     "admin",
   ];
 
-  /// The funds are about to be pulled: all the terms.
-  public func funding({ id; initiator; args } : Swap) : Log.Event {
+  /// The funds are about to be pulled: all the terms, and what the caller wants to find beside them.
+  public func funding({ id; initiator; args } : Swap, note : ?Blob) : Log.Event {
     event(
       "swap_funding",
       [
@@ -46,6 +46,7 @@ module {
         ("hashlock", ?#Blob(args.hashlock)),
         ("fund_by", ?time(args.fund_by)),
         ("deadline", ?time(args.deadline)),
+        ("note", Value.blob(note)),
       ],
     );
   };

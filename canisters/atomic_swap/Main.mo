@@ -48,8 +48,9 @@ persistent actor class AtomicSwap(init : Types.Config) = this {
 
   /// Pulls `amount` and `fee` from the caller's account, who has approved spender `{this canister; subaccount = swapId}` for them and one fee more.
   /// The same nonce with the same terms is the same swap: its funding is taken up again if that is open, else it is answered as it is.
-  public shared ({ caller }) func initiateSwap(args : Types.InitiateArgs) : async Types.Result {
-    await* Swaps.initiate(context, entry, caller, args);
+  /// `note`, at most 64 bytes, is the caller's own and stands in the log beside the terms, nowhere else: in the event of the call that began it.
+  public shared ({ caller }) func initiateSwap(args : Types.InitiateArgs, note : ?Blob) : async Types.Result {
+    await* Swaps.initiate(context, entry, caller, args, note);
   };
 
   /// Pays the recipient against the secret of 32 bytes. Anyone may do it, until the swap is refunded.

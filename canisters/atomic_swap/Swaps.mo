@@ -20,8 +20,9 @@ module {
   type Result = Types.Result;
 
   /// Begins a swap, or answers for the one that has these very arguments.
-  public func initiate(context : Context, entry : Entry.State, caller : Principal, args : Types.InitiateArgs) : async* Result {
+  public func initiate(context : Context, entry : Entry.State, caller : Principal, args : Types.InitiateArgs, note : ?Blob) : async* Result {
     if (caller.isAnonymous()) return #Err(Errors.anonymous());
+    if (not Terms.isNote(note)) return #Err(Errors.invalid("note: at most 64 bytes"));
     switch (Terms.terms(args, context.self)) { case (?wrong) return #Err(Errors.invalid(wrong)); case null {} };
     let id = Terms.swapId(context.self, caller, args.nonce);
     Settlement.attend(context, id);
@@ -42,7 +43,7 @@ module {
     if (busy or Settlement.isCrowded(context)) return #Err(Errors.busy());
     switch (Entry.swap(entry, context.book, caller, args, old, now)) { case (?error) return #Err error; case null {} };
     Book.reserve(context.book, 1);
-    if (not isFunding(old)) ignore Book.write(context.book, record, Events.funding(record.swap), now);
+    if (not isFunding(old)) ignore Book.write(context.book, record, Events.funding(record.swap, note), now);
     await* settled(context, id, #Locked);
   };
 

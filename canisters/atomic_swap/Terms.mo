@@ -37,6 +37,9 @@ module {
 
   public func isSubaccount(subaccount : ?Blob) : Bool = switch subaccount { case (?bytes) bytes.size() == 32; case null true };
 
+  /// What a caller keeps in the log.
+  public func isNote(note : ?Blob) : Bool = switch note { case (?bytes) bytes.size() <= 64; case null true };
+
   /// A request of a marketplace.
   public func request(id : Blob, of : Types.SwapRequest) : ?Text {
     if (id.size() == 0 or id.size() > 32) return ?"request_id: 1 to 32 bytes";

@@ -18,11 +18,13 @@ _S = TypeVar("_S", bound=ChainSettings)
 class ChainKind(Generic[_S]):
     """settings: what its table of the configuration holds. make: the adapter, given the table's name, its settings and
     the vault. check: raises Invalid, naming the key within the table, for settings that do not fit the world in which
-    the money lives; called for enabled chains only."""
+    the money lives; called for enabled chains only. watching: the same settings for one that sends what others signed,
+    and has no wallet."""
 
     settings: type[_S]
     make: Callable[[str, _S, Vault], HtlcChain]
     check: Callable[[_S, Network], None]
+    watching: Callable[[_S], _S] = lambda settings: settings
 
 
 def require_confirmations(settings: ChainSettings, least: int) -> None:

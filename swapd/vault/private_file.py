@@ -88,6 +88,26 @@ def create_private(path: Path, what: str, content: bytes) -> None:
         raise Unavailable(f"{what} {path}: could not be written: {error.strerror}") from None
 
 
+def replace_private(path: Path, what: str, content: bytes) -> None:
+    """Write a file of mode 0600 in the place of what has its name, if anything has: a reader finds the old one or the
+    new one, and after a power cut one of them whole. Raises as `create_private`, but never FileExists."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        _write_synced(temporary, content)
+        try:
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Invalid(what, str(path), f"a path in a folder that exists ({path.parent} does not)") from None
+    except PermissionError:
+        raise Rejected(f"{what} {path}: this user may not write to {path.parent}") from None
+    except OSError as error:
+        raise Unavailable(f"{what} {path}: could not be written: {error.strerror}") from None
+
+
 def _write_synced(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY)
     try:

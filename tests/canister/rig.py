@@ -9,7 +9,7 @@ from typing import Any
 
 from swapd.chains.icp import candid, certificate, hashtree, log
 from swapd.chains.icp.escrow import Escrow
-from swapd.chains.icp.interface import BlocksReply, Ranges, Swap, TipReply
+from swapd.chains.icp.interface import BlocksReply, InitiateArgs, Note, Ranges, Swap, TipReply
 from swapd.chains.icp.principal import ANONYMOUS, Account
 from swapd.devnet.canisters import built
 from swapd.devnet.replica import ManualClock, Replica
@@ -121,8 +121,12 @@ class Rig:
         changes.setdefault("nonce", self._nonces.to_bytes(32))
         return Terms(self.token.id, self.replica.now_ns, **changes).args()
 
-    def initiate(self, args: dict[str, Any], sender: bytes = ALICE) -> Any:
-        return self.call("initiateSwap", args, sender)
+    def initiate(self, args: dict[str, Any], sender: bytes = ALICE, *, note: bytes | None = None) -> Any:
+        """Without a note as callers did before there were any: with one argument."""
+        if note is None:
+            return self.call("initiateSwap", args, sender)
+        both = candid.encode_all((InitiateArgs, args), (Note, note))
+        return candid.decode(UPDATES["initiateSwap"][1], self.replica.update(self.id, "initiateSwap", both, sender))
 
     def locked(self, **changes: Any) -> bytes:
         """The id of a swap of ALICE's that holds its money."""
@@ -215,6 +219,10 @@ class Rig:
     def story(self, swap_id: bytes) -> list[str]:
         """What happened to a swap, without the "swap_"."""
         return [kind.removeprefix("swap_") for kind, tx in self.log() if tx.get("id") == swap_id]
+
+    def events(self, swap_id: bytes) -> list[dict[str, Any]]:
+        """All that the log says of a swap."""
+        return [tx for _, tx in self.log() if tx.get("id") == swap_id]
 
     def balance(self, owner: bytes, subaccount: bytes | None = None) -> int:
         return self.token.balance(Account(owner, subaccount))

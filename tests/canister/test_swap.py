@@ -41,6 +41,24 @@ def test_a_swap_is_funded_from_its_own_allowance_into_its_own_account(rig: Rig) 
     assert pull["created_at_time"] == rig.replica.now_ns
 
 
+def test_s14_a_note_of_the_initiator_stands_in_the_log_beside_the_terms_and_nowhere_else(rig: Rig) -> None:
+    args, note = rig.terms(), bytes(range(64))
+    swap_id = rig.approve(args)
+    done = rig.initiate(args, note=note)["Ok"]
+    assert done["args"] == args
+    funding, locked = rig.events(swap_id)
+    assert funding["note"] == note
+    assert "note" not in locked
+    assert "note" not in rig.events(rig.locked())[0], "whoever gives none leaves none"
+
+
+def test_a_note_of_65_bytes_is_refused_and_locks_nothing(rig: Rig) -> None:
+    args = rig.terms()
+    swap_id = rig.approve(args)
+    assert kind(rig.initiate(args, note=bytes(65))) == "InvalidArgument"
+    assert rig.held(swap_id) == 0
+
+
 def test_the_id_is_the_one_that_everybody_can_compute(rig: Rig) -> None:
     nonce = bytes(range(32))
     assert rig.ask("swapId", {"initiator": ALICE, "nonce": nonce}) == rig.escrow.id(ALICE, nonce)

@@ -10,8 +10,12 @@ hints.py        where the sightings of a leg lead, and which to follow first
 search.py       what spent an output, when no sighting tells
 look.py         a leg as the chain shows it now
 watch.py        what happened since a cursor, and what is pending
+market.py       what the node says about fees, made fit for the schedule
+pool.py         questions to the mempool about one transaction
 funding.py      a lock, paid by the node's wallet
+stuck.py        a lock that hangs: replaced, or taken back
 spending.py     a claim or a refund, with the fee that is right now
+batch.py        several of them in one transaction
 fate.py         what became of a transaction
 health.py       what is right and wrong with the node
 chain.py        all of it as one `HtlcChain`

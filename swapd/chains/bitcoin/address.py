@@ -63,6 +63,24 @@ def witness_address(program: bytes, network: Network) -> str:
     return str(segwit_addr.encode(_FORMS[network].hrp, 0, program))
 
 
+def address_of(script: bytes, network: Network) -> str:
+    """The reverse of `output_script`. Raises ValueError for a script of another form."""
+    form = _FORMS[network]
+    if len(script) == 25 and script.startswith(b"\x76\xa9\x14"):
+        return str(CBase58Data.from_bytes(script[3:23], form.pubkey_hash))
+    if len(script) == 23 and script.startswith(b"\xa9\x14"):
+        return str(CBase58Data.from_bytes(script[2:22], form.script_hash))
+    if script[:1] == b"\x00":
+        return witness_address(script[2:], network)
+    if len(script) == 34 and script.startswith(b"\x51\x20"):
+        data = [1, *segwit_addr.convertbits(script[2:], 8, 5)]
+        expanded = segwit_addr.bech32_hrp_expand(form.hrp) + data
+        checksum = segwit_addr.bech32_polymod([*expanded, *[0] * 6]) ^ _BECH32M
+        tail = [checksum >> 5 * (5 - place) & 31 for place in range(6)]
+        return form.hrp + "1" + "".join(segwit_addr.CHARSET[value] for value in (*data, *tail))
+    raise ValueError(f"no address stands for the script {script.hex()}")
+
+
 def _segwit(text: str, field: str, expected: str) -> tuple[str, int, bytes]:
     """Human-readable part, version and program of a segwit address with a good checksum."""
     if text not in (text.lower(), text.upper()) or len(text) > 90:

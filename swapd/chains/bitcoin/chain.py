@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from math import ceil
+from typing import TypeVar
 
+from swapd.chains.alarm import Alarms
 from swapd.chains.base import (
     ChainClock,
+    Clues,
     Cursor,
     Fate,
     Health,
     Instructions,
     Party,
+    Prepared,
     Scan,
     Sighting,
     SignedTx,
-    TxState,
+    Trace,
     WatchedLeg,
 )
 from swapd.chains.bitcoin import blocks, fees, health, people, watch
 from swapd.chains.bitcoin.blocks import satoshi
+from swapd.chains.bitcoin.discover import Discovery
 from swapd.chains.bitcoin.fate import fate_of
 from swapd.chains.bitcoin.fees import Market, Purse
-from swapd.chains.bitcoin.funding import CAREFUL_VSIZE, Funding
-from swapd.chains.bitcoin.look import Look, view_of
-from swapd.chains.bitcoin.rpc import ALREADY_IN_CHAIN, Call, Rpc, RpcError, credentials
+from swapd.chains.bitcoin.funding import CAREFUL_VSIZE, MINED, Funding
+from swapd.chains.bitcoin.look import view_of
+from swapd.chains.bitcoin.peer import Peer, peers
 from swapd.chains.bitcoin.script import htlc_address
 from swapd.chains.bitcoin.settings import BitcoinSettings
-from swapd.chains.bitcoin.spending import Keys, Spending
+from swapd.chains.bitcoin.spending import Keys
+from swapd.chains.bitcoin.stuck import Stuck
 from swapd.chains.bitcoin.transaction import Outpoint
+from swapd.chains.bitcoin.unseen import unseen
+from swapd.chains.endpoints import PATIENCE_SECONDS, SCAN_PATIENCE_SECONDS, Endpoints
+from swapd.chains.quorum import fate_of as agreed_fate
+from swapd.chains.quorum import hints_of, middle, scan_of, time_of
+from swapd.chains.quorum import view_of as agreed_view
 from swapd.crashpoint import crashpoint
-from swapd.errors import Invalid
+from swapd.errors import Invalid, SwapdError, Unavailable
 from swapd.protocol.effects import Effect, EffectKind
+from swapd.protocol.note import Unseen
 from swapd.protocol.observation import LegView
 from swapd.protocol.terms import Asset, Leg, LegTerms, Wallet
 from swapd.vault.derivation import KeyPurpose
+
+LAG_BLOCKS = 2
+"""A node that is further behind the others has trouble, and is not only slow to hear of a block."""
+
+_R = TypeVar("_R")
 
 
 @dataclass
@@ -56,13 +73,18 @@ class BitcoinChain:
     def __init__(self, settings: BitcoinSettings, keys: Keys, name: str = "bitcoin") -> None:
         self.name = name
         self.assets: Mapping[str, Asset] = settings.asset_table(name)
-        self.rpc = Rpc(settings.rpc_url, settings.wallet, lambda: credentials(settings), settings.timeout_seconds)
         self._settings = settings
         self._keys = keys
-        self._look = Look.by(self.rpc)
-        self._mempool = watch.Mempool(self.rpc, settings.mempool_batch)
-        self._funding = Funding(self.rpc, settings.network, settings.fee)
-        self._spending = Spending(self.rpc, settings.network, settings.fee, keys)
+        alarms = Alarms(chain=name)
+        named = peers(settings, keys, alarms)
+        self._endpoints = Endpoints(name, named, settings.quorum, LAG_BLOCKS, self._check_network)
+        first = named[0][1]
+        self.rpc = first.rpc
+        self._spending = first.spending
+        self._funding = Funding(self.rpc, settings.network, settings.fee, alarms)
+        self._stuck = Stuck(self._funding, settings.fee, alarms)
+        self._unkept: set[str] | None = None
+        """What is to be reserved as soon as the wallet answers."""
 
     @property
     def in_order(self) -> bool:
@@ -82,77 +104,154 @@ class BitcoinChain:
         """Nobody asks here."""
 
     async def start(self) -> None:
-        await health.check_network(self.rpc, self._settings)
-        await health.open_wallet(self.rpc, self._settings)
+        await self._endpoints.start()
+        if self._settings.wallet:
+            with self._exits_without_wallet():
+                await health.open_wallet(self.rpc, self._settings)
+
+    async def _check_network(self, peer: Peer) -> None:
+        await health.check_network(peer.rpc, self._settings)
 
     async def resume(self, signed: Sequence[SignedTx]) -> None:
-        await self._funding.keep_only({outpoint for tx in signed for outpoint in tx.spends})
+        self._unkept = {outpoint for tx in signed for outpoint in tx.spends}
+        with self._exits_without_wallet():
+            await self._keep()
+
+    async def _keep(self) -> None:
+        if self._unkept is not None:
+            await self._funding.keep_only(self._unkept)
+            self._unkept = None
+
+    @contextmanager
+    def _exits_without_wallet(self) -> Iterator[None]:
+        """The node with the wallet may be away: with others, claims and refunds go on, which need no wallet (S8)."""
+        try:
+            yield
+        except Unavailable:
+            if self._endpoints.alone:
+                raise
 
     async def close(self) -> None:
-        await self.rpc.close()
+        await self._endpoints.close()
+        for peer in self._endpoints.nodes:
+            await peer.batches.end()
+            await peer.rpc.close()
 
     async def examine(self) -> Sequence[Health]:
-        return await health.examine(self.rpc, self._settings)
+        if not self._endpoints.alone:
+            with suppress(SwapdError):  # what is wrong with which of them is told below
+                await self.clock()
+        found = await health.examine(self.rpc, self._settings)
+        return [*found, *self._endpoints.lines(f"[chains.{self.name}]")]
 
     async def clock(self) -> ChainClock:
         """A block may hold a transaction whose nLockTime is *below* the median-time-past before it (BIP 113 and
         IsFinalTx), so the latest timelock that can be refunded is that median minus one second."""
-        tip, median_time = await blocks.tip(self.rpc)
-        return ChainClock(tip, median_time - 1)
+        tips = await self._endpoints.tips(lambda peer: blocks.tip(peer.rpc), lambda tip: tip[0].height, _hash_at)
+        # what is born now must not be younger than any node, or that one could not be asked about it
+        lowest = min((tip for tip, _ in tips), key=lambda tip: tip.height)
+        median_time = time_of([median for _, median in tips], self._endpoints.quorum)
+        return ChainClock(lowest, median_time - 1, self._endpoints.doubt)
+
+    async def _heard(self, question: Callable[[Peer], Awaitable[_R]], patience: float = PATIENCE_SECONDS) -> list[_R]:
+        """What there is to weigh: one answer where one is enough, else those of all who answer in time."""
+        if self._endpoints.quorum == 1:
+            return [await self._endpoints.first(question, patience)]
+        return [answer for _, answer in await self._endpoints.every(question, patience)]
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     async def scan(self, cursor: Cursor | None, legs: Sequence[WatchedLeg]) -> Scan:
-        return await watch.scan(self.rpc, cursor, legs, self._settings.scan_blocks)
+        most = self._settings.scan_blocks
+        scans = await self._heard(lambda peer: watch.scan(peer.rpc, cursor, legs, most), SCAN_PATIENCE_SECONDS)
+        return scan_of(scans, self._endpoints.quorum)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
-        return await watch.rescan(self.rpc, legs)
+        return hints_of(await self._heard(lambda peer: watch.rescan(peer.rpc, legs), SCAN_PATIENCE_SECONDS))
+
+    async def discover(self, since: int, clues: Clues, tell: Callable[[str], None]) -> Sequence[Trace]:
+        asset = next(iter(self.assets.values()))  # there is but one
+        network = self._settings.network
+        return await self._endpoints.first(
+            lambda peer: Discovery(peer.rpc, network, self._keys, asset).traces(since, clues, tell)
+        )
+
+    def unseen(self, leg: Leg) -> Unseen:
+        return unseen(leg, self._settings.network)
 
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
-        return await self._mempool.look(legs)
+        """Of all nodes: what one of them has seen is news (S6), and each has a mempool of its own."""
+        seen = await self._endpoints.every(lambda peer: peer.mempool.look(legs))
+        return hints_of(sightings for _, sightings in seen)
 
     async def view(self, leg: WatchedLeg) -> LegView:
         least = people.least_refund(leg.leg, self._settings.network, self._settings.fee.floor_rate)
-        return view_of(leg, await self._look.coins(leg), least)
+        views = [view_of(leg, coins, least) for coins in await self._heard(lambda peer: peer.look.coins(leg))]
+        quorum = self._endpoints.quorum
+        return views[0] if quorum == 1 else agreed_view(views, quorum, leg.leg.terms.hashlock)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
     async def draft(
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> Ready | None:
-        if effect.kind is EffectKind.LOCK and sent:
-            return None  # rule S4: one lock, ever; the same bytes are sent again
-        market = await self._market(effect.deadline - now)
+        left = effect.deadline - now
+        market = await self._market(left)
         if effect.kind is EffectKind.LOCK:
-            return Ready(await self._funding.lock(leg, market, effect.deadline - now))
-        coins = await self._look.coins(leg)
-        tx = await self._spending.draft(effect, leg, coins, preimage, sent, market, now)
+            await self._keep()
+            if not sent:
+                return Ready(await self._funding.lock(leg, market, left))
+            better = await self._stuck.replace(leg, sent, market, left)
+            return Ready(better) if better else None
+
+        async def spend(peer: Peer) -> SignedTx | None:
+            coins = await peer.look.coins(leg)
+            found = await peer.spending.plan(effect, leg, coins, preimage, sent, market, now)
+            if found is None:
+                return None
+            return await peer.batches.join(found, market) or await peer.spending.alone(found)
+
+        tx = await self._endpoints.first(spend, insist=True)
         return Ready(tx) if tx else None
 
     def prepares(self, tx: SignedTx) -> bool:
         return False
 
-    async def void(self, sent: Sequence[SignedTx]) -> Ready | None:
-        """The coins of a lock that was never sent are free again; nothing has to be sent for that. What the node has
-        seen of any of these attempts may still be mined, so then they stay reserved."""
-        fates = [await self.fate(tx) for tx in sent]
-        if any(fate.state in (TxState.PENDING, TxState.MINED) for fate in fates):
+    async def void(self, sent: Sequence[SignedTx], *, out: bool = True) -> Ready | None:
+        """A lock that may be out is taken back by a payment of its coins to ourselves. The coins of one that nobody got
+        are free again, and nothing has to be sent for that."""
+        if not out:
+            await self._funding.release([o for tx in sent for text in tx.spends if (o := Outpoint.parse(text))])
             return None
-        await self._funding.release([o for tx in sent for text in tx.spends if (o := Outpoint.parse(text))])
-        return None
+        patient = self._settings.fee.rush_seconds  # if the lock is mined first, its refund will do
+        tx = await self._stuck.void(sent, await self._market(patient), patient)
+        return Ready(tx) if tx else None
 
     async def broadcast(self, tx: SignedTx) -> None:
         crashpoint("bitcoin.broadcast.before")
-        try:
-            # no limit by the node on the fee rate: our own schedule has set it
-            await self.rpc.deed("sendrawtransaction", tx.raw.hex(), 0)
-            crashpoint("bitcoin.broadcast.after")
-        except RpcError as error:
-            if error.code != ALREADY_IN_CHAIN and (await self.fate(tx)).state not in (TxState.PENDING, TxState.MINED):
-                raise
+        await self._endpoints.hand_in(lambda peer: peer.hand_over(tx))
+        crashpoint("bitcoin.broadcast.after")
 
     async def fate(self, tx: SignedTx) -> Fate:
-        return await fate_of(self.rpc, tx)
+        fates = await self._heard(lambda peer: fate_of(peer.rpc, tx))
+        return fates[0] if self._endpoints.quorum == 1 else agreed_fate(fates, self._endpoints.quorum)
+
+    async def prepare(self, leg: WatchedLeg) -> Sequence[Prepared]:
+        async def by(peer: Peer) -> Sequence[Prepared]:
+            return peer.ahead.prepare(leg, await peer.look.coins(leg))
+
+        return await self._endpoints.first(by)
+
+    async def pick(
+        self, effect: Effect, leg: WatchedLeg, prepared: Sequence[Prepared], preimage: bytes | None, now: int
+    ) -> SignedTx | None:
+        left = effect.deadline - now
+        market = await self._market(left)
+
+        async def by(peer: Peer) -> SignedTx | None:
+            return await peer.ahead.pick(effect, leg, await peer.look.coins(leg), prepared, preimage, market, left)
+
+        return await self._endpoints.first(by, insist=True)
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -175,8 +274,8 @@ class BitcoinChain:
         return htlc_address(terms, self._settings.network)
 
     async def balances(self) -> Mapping[str, int]:
-        """Coins that a lock could use now: confirmed, or our own change; not those reserved for another lock."""
-        coins = await self.rpc.wallet("listunspent", 0, 9_999_999, [], False)
+        """Coins that a lock could use now: in a block, and not reserved for another lock."""
+        coins = await self.rpc.wallet("listunspent", MINED, 9_999_999, [], False)
         spendable = sum(satoshi(coin["amount"]) for coin in coins if coin["spendable"] and coin["safe"])
         return dict.fromkeys(self.assets, spendable)
 
@@ -184,7 +283,7 @@ class BitcoinChain:
         """A claim's and a refund's fee come out of the leg; only a lock costs the wallet more than the amount."""
         if leg.funded_by is not Wallet.HOT:
             return {leg.terms.asset.symbol: 0}
-        market = await self._market(0)
+        market = await self._market(0, acting=False)
         purse = Purse(leg.terms.amount, CAREFUL_VSIZE, keep=0, yields=False)
         fee = fees.next_fee(self._settings.fee, market, purse, (), 0)
         return {leg.terms.asset.symbol: leg.terms.amount + (market.minimum * CAREFUL_VSIZE if fee is None else fee)}
@@ -195,23 +294,14 @@ class BitcoinChain:
     async def _new_address(self) -> str:
         return str(await self.rpc.wallet("getnewaddress", "swapd", "bech32"))
 
-    async def _market(self, seconds_left: int) -> Market:
-        blocks_left = fees.target(seconds_left, self._settings.timing.block_seconds)
-        estimate, pool = await self.rpc.batch(
-            [Call("estimatesmartfee", (blocks_left, "conservative")), Call("getmempoolinfo")]
-        )
-        for answer in (estimate, pool):
-            if isinstance(answer, RpcError):
-                raise answer
-        minimum = max(pool["mempoolminfee"], pool["minrelaytxfee"])
-        rate = estimate.get("feerate")
+    async def _market(self, seconds_left: int, *, acting: bool = True) -> Market:
+        said = await self._heard(lambda peer: peer.markets.now(seconds_left, acting=acting))
         return Market(
-            estimate=self._settings.fee.fallback_rate if rate is None else _per_vbyte(satoshi(rate)),
-            minimum=_per_vbyte(satoshi(minimum)),
-            increment=_per_vbyte(satoshi(pool["incrementalrelayfee"])),
+            middle([each.estimate for each in said]),
+            middle([each.minimum for each in said]),
+            middle([each.increment for each in said]),
         )
 
 
-def _per_vbyte(per_kilobyte: int) -> int:
-    """The node counts by 1000 vB. Rounded up, because a fraction less is refused."""
-    return max(1, ceil(per_kilobyte / 1000))
+async def _hash_at(peer: Peer, height: int) -> str | None:
+    return (await blocks.hashes(peer.rpc, [height]))[0]

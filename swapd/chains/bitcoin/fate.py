@@ -48,6 +48,8 @@ async def fate_of(rpc: Rpc, tx: SignedTx) -> Fate:
 
 async def _depth_in_wallet(rpc: Rpc, txid: str) -> int:
     """As the wallet counts: above 0 in a block, below 0 when a block has a conflicting one, 0 when it does not know."""
+    if not rpc.has_wallet:
+        return 0
     try:
         found = await rpc.wallet("gettransaction", txid)
     except RpcError as error:

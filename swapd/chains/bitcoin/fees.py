@@ -80,15 +80,60 @@ def good_enough(settings: FeeSettings, market: Market, last_rate: int, seconds_l
     return last_rate >= market.minimum and wanted < last_rate * (1 + settings.step)
 
 
+def least_fee(market: Market, vsize: int, rivals: Sequence[Rival]) -> int:
+    """What the mempool takes at the least for a transaction of this size that outbids all rivals."""
+    needed = market.minimum * vsize
+    for rival in rivals:
+        # BIP 125 rules 3 and 4, and Bitcoin Core's own: the rate must rise too
+        needed = max(needed, rival.fee + market.increment * vsize, (rival.rate + 1) * vsize)
+    return needed
+
+
 def next_fee(
     settings: FeeSettings, market: Market, purse: Purse, rivals: Sequence[Rival], seconds_left: int
 ) -> int | None:
     """The fee for a new transaction that outbids all rivals. None: the ceiling is below what that takes."""
-    needed = market.minimum * purse.vsize
-    for rival in rivals:
-        # BIP 125 rules 3 and 4, and Bitcoin Core's own: the rate must rise too
-        needed = max(needed, rival.fee + market.increment * purse.vsize, (rival.rate + 1) * purse.vsize)
+    needed = least_fee(market, purse.vsize, rivals)
     highest = ceiling(settings, market, purse, seconds_left)
     if needed > highest:
         return None
     return min(highest, max(needed, wanted_rate(settings, market, seconds_left) * purse.vsize))
+
+
+def void_fee(
+    settings: FeeSettings,
+    market: Market,
+    purse: Purse,
+    ours: Sequence[Rival],
+    rivals: Sequence[Rival],
+    seconds_left: int,
+) -> int | None:
+    """The fee that takes back a transaction of our own. ours: its attempts, each alone. rivals: with all that hangs on
+    them in the mempool.
+
+    The ceiling is on what is wanted. Our own attempts are outbid even where they have used it up; what somebody else
+    hung on them is not. None: that takes more than the ceiling.
+    """
+    own = least_fee(market, purse.vsize, ours)
+    everything = max(0, purse.amount - purse.keep)
+    highest = min(everything, max(ceiling(settings, market, purse, seconds_left), own))
+    needed = max(own, least_fee(market, purse.vsize, rivals))
+    if needed > highest:
+        return None
+    return min(highest, max(needed, wanted_rate(settings, market, seconds_left) * purse.vsize))
+
+
+def leaving_fee(market: Market, vsize: int, whole_fee: int, whole_vsize: int) -> int:
+    """The least that a member of a batch pays alone to take its place."""
+    return least_fee(market, vsize, [Rival(whole_fee, -(-whole_fee // whole_vsize))])
+
+
+def above_share(settings: FeeSettings, purse: Purse, fee: int) -> bool:
+    """Whether this is more than the share of the amount that may be paid while the deadline is far."""
+    return fee > settings.cap_share * purse.amount
+
+
+def held_back(settings: FeeSettings, market: Market, purse: Purse, fee: int, seconds_left: int) -> bool:
+    """Whether the ceiling, or `cap_rate`, keeps this fee below what the market and the time left ask for."""
+    growth: float = settings.rush_multiple ** pressure(settings, seconds_left)
+    return fee < ceil(max(market.estimate, market.minimum, settings.floor_rate) * growth) * purse.vsize

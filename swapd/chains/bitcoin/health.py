@@ -8,9 +8,13 @@ from typing import Any
 
 from swapd.chains.base import Health
 from swapd.chains.bitcoin.blocks import btc, satoshi
-from swapd.chains.bitcoin.rpc import WALLET_NOT_FOUND, Rpc, RpcError
+from swapd.chains.bitcoin.market import estimated, least
+from swapd.chains.bitcoin.rpc import WALLET_NOT_FOUND, Call, Rpc, RpcError
 from swapd.chains.bitcoin.settings import BitcoinSettings
 from swapd.errors import Invalid, Rejected, SwapdError
+
+NEAR_BLOCKS = 6
+"""For which the estimate is shown: what a transaction bids that has to be in a block within the hour."""
 
 OLDEST_NODE = 25_00_00
 """getrawtransaction with what an input spent (verbosity 2) came with 25.0, gettxspendingprevout with 24.0."""
@@ -42,9 +46,10 @@ async def examine(rpc: Rpc, settings: BitcoinSettings) -> list[Health]:
         ("node", _node),
         ("clock", _clock),
         ("mempool", _mempool),
-        ("wallet", _wallet),
-        ("reserved coins", _reserved),
+        ("fees", _fees),
     ]
+    if settings.wallet:
+        checks += [("wallet", _wallet), ("reserved coins", _reserved)]
     found = []
     for name, check in checks:
         try:
@@ -85,12 +90,28 @@ async def _clock(rpc: Rpc, settings: BitcoinSettings) -> Health:
 
 async def _mempool(rpc: Rpc, settings: BitcoinSettings) -> Health:
     info = await rpc.call("getmempoolinfo")
-    minimum = -(-satoshi(info["mempoolminfee"]) // 1000)
+    minimum = least(info)
+    if minimum is None:
+        return Health("mempool", False, "the node does not say what it asks at the least", "look at the node")
     if not info.get("loaded", True):
         return Health("mempool", False, "not loaded yet", "wait a minute")
     if minimum > settings.fee.cap_rate:
         return Health("mempool", False, f"asks {minimum} sat/vB, above cap_rate", "raise chains.bitcoin.fee.cap_rate")
     return Health("mempool", True, f"{info['size']} transactions, asks at least {minimum} sat/vB")
+
+
+async def _fees(rpc: Rpc, settings: BitcoinSettings) -> Health:
+    (answer,) = await rpc.batch([Call("estimatesmartfee", (NEAR_BLOCKS, "conservative"))])
+    rate, fee = estimated(answer), settings.fee
+    if rate is None:
+        says = f"the node has no estimate: {fee.fallback_rate} sat/vB is bid instead"
+        mend = "it takes a node some hours to learn; if it lasts, set chains.bitcoin.fee.fallback_rate by hand"
+        return Health("fees", settings.network == "regtest", says, "" if settings.network == "regtest" else mend)
+    says = f"the node's estimate for {NEAR_BLOCKS} blocks is {rate} sat/vB"
+    if rate > fee.cap_rate:
+        mend = "if that is so, raise chains.bitcoin.fee.cap_rate: exits bid no more; if it is absurd, look at the node"
+        return Health("fees", False, f"{says}, above cap_rate: {fee.cap_rate} is bid", mend)
+    return Health("fees", True, says)
 
 
 async def _wallet(rpc: Rpc, settings: BitcoinSettings) -> Health:

@@ -49,4 +49,8 @@ def _check(settings: BitcoinSettings, world: Network) -> None:
     require_confirmations(settings, _LEAST_CONFIRMATIONS)
 
 
-KIND = ChainKind(BitcoinSettings, _make, _check)
+def _watching(settings: BitcoinSettings) -> BitcoinSettings:
+    return settings.model_copy(update={"wallet": ""})
+
+
+KIND = ChainKind(BitcoinSettings, _make, _check, _watching)

@@ -12,13 +12,16 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
 from swapd.chains.bitcoin.settings import BitcoinSettings
+from swapd.chains.standing import NoAnswer, pause_of
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
 
+MISC_ERROR = -1
 WARMING_UP = -28
 NOT_FOUND = -5
 BAD_PARAMETER = -8
@@ -30,10 +33,11 @@ ALREADY_IN_CHAIN = -27
 METHOD_NOT_FOUND = -32601
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 _REFUSED = {401: "wrong user or password", 403: "not allowed from here", 429: "too many requests"}
 
 
-_Unclear = type[Unavailable] | type[Unknown]
+_Unclear = type[NoAnswer] | type[Unknown]
 """What it is when the node was asked and gave no answer that can be read."""
 
 
@@ -75,10 +79,15 @@ class Rpc:
     async def close(self) -> None:
         await self._client.aclose()
 
+    @property
+    def has_wallet(self) -> bool:
+        """False for one that only looks, and sends what others signed."""
+        return bool(self._wallet)
+
     async def call(self, method: str, *params: Any) -> Any:
         """Ask the node."""
-        answer = await self._post("/", _request(method, params, next(self._ids)), method, Unavailable)
-        return _result(method, answer, Unavailable)
+        answer = await self._post("/", _request(method, params, next(self._ids)), method, NoAnswer)
+        return _result(method, answer, NoAnswer)
 
     async def deed(self, method: str, *params: Any) -> Any:
         """Have the node do something: after a timeout it is `Unknown` whether it did."""
@@ -98,7 +107,7 @@ class Rpc:
 
     async def _ask_wallet(self, method: str, params: Sequence[Any]) -> Any:
         request = _request(method, params, next(self._ids))
-        return _result(method, await self._post(self._wallet_path, request, method, Unavailable), Unavailable)
+        return _result(method, await self._post(self._wallet_path, request, method, NoAnswer), NoAnswer)
 
     async def _load_wallet(self) -> None:
         async with self._loading:  # what two found missing at once is loaded once
@@ -114,11 +123,11 @@ class Rpc:
             return []
         requests = [_request(call.method, call.params, number) for number, call in enumerate(calls)]
         words = f"batch of {len(calls)} ({calls[0].method} ...)"
-        answers = await self._post(self._wallet_path if wallet else "/", requests, words, Unavailable)
+        answers = await self._post(self._wallet_path if wallet else "/", requests, words, NoAnswer)
         if not isinstance(answers, list) or len(answers) != len(calls):
             raise Unavailable(f"bitcoin node, {words}: the answer is not one for each question")
         by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
-        return [_or_error(call.method, by_id.get(number), Unavailable) for number, call in enumerate(calls)]
+        return [_or_error(call.method, by_id.get(number), NoAnswer) for number, call in enumerate(calls)]
 
     async def _post(self, path: str, body: Any, words: str, unclear: _Unclear) -> Any:
         self.calls += 1
@@ -126,34 +135,45 @@ class Rpc:
         try:
             auth = self._credentials()
         except OSError as error:
-            raise Unavailable(
-                f"{where}: cannot read its credentials from {error.filename}: {error.strerror}"
-            ) from error
+            raise NoAnswer(f"{where}: cannot read its credentials from {error.filename}: {error.strerror}") from error
         try:
             response = await self._client.post(path, json=body, auth=auth)
         except _NOT_SENT as error:
-            raise Unavailable(f"{where}: cannot connect ({type(error).__name__})") from error
+            raise NoAnswer(f"{where}: cannot connect ({type(error).__name__})") from error
         except httpx.TimeoutException as error:
             raise unclear(f"{where}: no answer within {self._timeout_seconds:g} s") from error
         except httpx.HTTPError as error:
             raise unclear(f"{where}: the connection broke ({type(error).__name__})") from error
         if refused := _REFUSED.get(response.status_code):
-            raise Unavailable(f"{where}: {refused} (HTTP {response.status_code})")
+            raise NoAnswer(
+                f"{where}: {refused} (HTTP {response.status_code})",
+                overloaded=response.status_code == _TOO_MANY_REQUESTS,
+                pause=pause_of(response.headers.get("Retry-After")),
+            )
         try:
             # RPC errors come with HTTP 500 or 404 and a JSON body, so the status alone says little
             return json.loads(response.content, parse_float=Decimal)
         except ValueError as error:
-            raise unclear(f"{where}: HTTP {response.status_code} without whole JSON") from error
+            words = f"{where}: HTTP {response.status_code} without whole JSON"
+            if unclear is NoAnswer and response.status_code == _SERVICE_UNAVAILABLE:
+                # bitcoind's own words are "Work queue depth exceeded"
+                raise NoAnswer(words, overloaded=True, pause=pause_of(response.headers.get("Retry-After"))) from error
+            raise unclear(words) from error
 
 
 def credentials(settings: BitcoinSettings) -> tuple[str, str]:
     """User and password as their files have them now."""
     if settings.rpc_cookie_file:
-        user, _, password = settings.rpc_cookie_file.read_text().strip().partition(":")
-        return user, password
+        return credentials_in(settings.rpc_cookie_file)
     if settings.rpc_password_file is None:
         raise Invalid("chains.bitcoin.rpc_password_file", None, "a file with the password of rpc_user")
     return settings.rpc_user, settings.rpc_password_file.read_text().strip()
+
+
+def credentials_in(file: Path) -> tuple[str, str]:
+    """User and password of a cookie file, or of any file with `user:password` on one line, as it has them now."""
+    user, _, password = file.read_text().strip().partition(":")
+    return user, password
 
 
 def _request(method: str, params: Sequence[Any], number: int) -> dict[str, Any]:
@@ -178,5 +198,10 @@ def _or_error(method: str, answer: Any, unclear: _Unclear) -> Any:
         raise unclear(f"bitcoin node, {method}: the answer is not JSON-RPC")
     code, words = int(error.get("code", 0)), str(error.get("message", ""))
     if code == WARMING_UP:
-        raise Unavailable(f"bitcoin node, {method}: it is starting: {words}")
+        raise NoAnswer(f"bitcoin node, {method}: it is starting: {words}")
+    if code == MISC_ERROR and "pruned" in words.lower():
+        raise Unavailable(
+            f"bitcoin node, {method}: it has thrown away a block that is needed ({words}): have it keep more (`prune` "
+            "in bitcoin.conf), or name a node that keeps all of them in more_rpc_urls"
+        )
     return RpcError(method, code, words)

@@ -76,6 +76,10 @@ def output_script(script: bytes) -> bytes:
     return b"\x00\x20" + hashlib.sha256(script).digest()
 
 
+def is_p2wsh(script: bytes) -> bool:
+    return len(script) == 34 and script.startswith(b"\x00\x20")
+
+
 def htlc_address(terms: LegTerms, network: Network) -> str:
     return witness_address(hashlib.sha256(htlc_script(terms)).digest(), network)
 

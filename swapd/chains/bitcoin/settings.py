@@ -24,13 +24,21 @@ File = Annotated[
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+def _absolute(path: Path) -> Path:
+    path = path.expanduser()
+    if not path.is_absolute():
+        raise ValueError("expected a path from / or ~ on")
+    return path
+
+
 class FeeSettings(Section):
     """See `fees.py` for how these make one schedule.
 
     floor_rate: never less. fallback_rate: when the node has no estimate. cap_rate: never more, except what the network
     asks at least. cap_share: of the amount, what a transaction may cost while its deadline is far; the cap of a claim
     or refund yields over the last `rush_seconds`, over which the rate also grows to `rush_multiple` times the estimate.
-    step: a replacement is made when the right rate is this share above the last one's.
+    step: a replacement is made when the right rate is this share above the last one's. batch_seconds: for how long a
+    claim or refund with time waits for others to go with; 0: never.
     """
 
     floor_rate: Rate
@@ -40,6 +48,7 @@ class FeeSettings(Section):
     step: Annotated[float, Field(gt=0, le=1)]
     rush_seconds: Annotated[int, Field(gt=0)]
     rush_multiple: Annotated[float, Field(ge=1, le=100)]
+    batch_seconds: Annotated[float, Field(ge=0, le=10)]
 
     @model_validator(mode="after")
     def _in_order(self) -> FeeSettings:
@@ -50,7 +59,8 @@ class FeeSettings(Section):
 
 class BitcoinSettings(ChainSettings):
     """rpc_url: without user and password; those come from the node's cookie file, or from a user name and a file.
-    wallet: a descriptor wallet of the node that nobody but swapd uses. scan_blocks: the most that one scan reads.
+    wallet: a descriptor wallet of the node that nobody but swapd uses; "" where swapd only watches and sends what was
+    signed elsewhere. scan_blocks: the most that one scan reads.
     mempool_batch: the most new mempool transactions that one look reads. clock_alarm_seconds: `doctor` complains when
     the node's clock and this machine's differ by more.
     """
@@ -60,6 +70,9 @@ class BitcoinSettings(ChainSettings):
     rpc_cookie_file: File = None
     rpc_user: str = ""
     rpc_password_file: File = None
+    more_rpc_urls: tuple[str, ...]
+    more_rpc_cookie_files: tuple[Annotated[Path, AfterValidator(_absolute)], ...]
+    quorum: Annotated[int, Field(ge=1)]
     wallet: Annotated[str, Field(min_length=1)]
     fee: FeeSettings
     scan_blocks: Annotated[int, Field(ge=1, le=1_000)]
@@ -68,11 +81,15 @@ class BitcoinSettings(ChainSettings):
 
     @model_validator(mode="after")
     def _one_way_in(self) -> BitcoinSettings:
-        url = urlsplit(self.rpc_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError("rpc_url must be an http or https URL")
-        if url.username or url.password:
-            raise ValueError("rpc_url must not hold user or password: use rpc_cookie_file, or rpc_user and its file")
+        _require_url("rpc_url", self.rpc_url, "rpc_cookie_file, or rpc_user and its file")
+        for url in self.more_rpc_urls:
+            _require_url("more_rpc_urls", url, "more_rpc_cookie_files")
+        if len(self.more_rpc_cookie_files) != len(self.more_rpc_urls):
+            raise ValueError("more_rpc_cookie_files must name one file for each of more_rpc_urls, in their order")
+        if len({self.rpc_url, *self.more_rpc_urls}) < 1 + len(self.more_rpc_urls):
+            raise ValueError("each of rpc_url and more_rpc_urls is another node")
+        if self.quorum > 1 + len(self.more_rpc_urls):
+            raise ValueError("quorum must not be above the number of nodes in rpc_url and more_rpc_urls")
         by_password = bool(self.rpc_user) and self.rpc_password_file is not None
         if by_password == (self.rpc_cookie_file is not None) or bool(self.rpc_user) != bool(self.rpc_password_file):
             raise ValueError("give either rpc_cookie_file, or both rpc_user and rpc_password_file")
@@ -80,3 +97,11 @@ class BitcoinSettings(ChainSettings):
         if unknown or any(asset.decimals != 8 for asset in self.assets.values()):
             raise ValueError("assets of Bitcoin have no token and 8 decimals")
         return self
+
+
+def _require_url(key: str, text: str, instead: str) -> None:
+    url = urlsplit(text)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f"{key} must be an http or https URL")
+    if url.username or url.password:
+        raise ValueError(f"{key} must not hold user or password: use {instead}")

@@ -1,8 +1,8 @@
-"""Claim and refund transactions: one input, one output, weighed before they are built (BIP 141, 143)."""
+"""Claim and refund transactions, alone or several in one, weighed before they are built (BIP 141, 143)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -85,6 +85,58 @@ def worth_spending(witness_bytes: int, payout: bytes, rate: int) -> int:
     return dust(payout) + rate * spend_vsize(witness_bytes, payout)
 
 
+def joint_vsize(witnesses: Sequence[int], payouts: Iterable[bytes]) -> int:
+    """The same of several in one: the size of each input's witness, and the output scripts."""
+    base = _FRAME_BYTES + _INPUT_BYTES * len(witnesses) + sum(map(output_bytes, payouts))
+    weight = _WITNESS_SCALE * base + _MARKER_WEIGHT + sum(witnesses)
+    return -(-weight // _WITNESS_SCALE)
+
+
+@dataclass(frozen=True)
+class HtlcInput:
+    """An HTLC output that is spent: where it is, how much it holds, and its witness script."""
+
+    outpoint: Outpoint
+    amount: int
+    script: bytes
+
+
+@dataclass(frozen=True)
+class Joint:
+    """HTLC outputs on their way to payout scripts. locktime: 0, or Unix seconds, of all of them."""
+
+    inputs: tuple[HtlcInput, ...]
+    outputs: tuple[Output, ...]
+    locktime: int = 0
+
+    def sighash(self, index: int) -> bytes:
+        """What the one signature of an input signs: BIP 143, SIGHASH_ALL."""
+        spent = self.inputs[index]
+        return bytes(
+            SignatureHash(
+                CScript(spent.script),
+                self._unsigned(),
+                index,
+                SIGHASH_ALL,
+                spent.amount,
+                sigversion=SIGVERSION_WITNESS_V0,
+            )
+        )
+
+    def with_witnesses(self, *witnesses: Sequence[bytes]) -> bytes:
+        """The whole transaction with these witness items before each script."""
+        stacks = [
+            CTxInWitness(CScriptWitness([*items, spent.script]))
+            for items, spent in zip(witnesses, self.inputs, strict=True)
+        ]
+        unsigned = self._unsigned()
+        whole = CTransaction(unsigned.vin, unsigned.vout, unsigned.nLockTime, unsigned.nVersion, CTxWitness(stacks))
+        return bytes(whole.serialize())
+
+    def _unsigned(self) -> Any:
+        return _unsigned([spent.outpoint for spent in self.inputs], self.outputs, self.locktime)
+
+
 @dataclass(frozen=True)
 class Spend:
     """One HTLC output of `amount` on its way to one payout script. fee: satoshi. locktime: 0, or Unix seconds."""
@@ -97,24 +149,27 @@ class Spend:
     locktime: int = 0
 
     def sighash(self) -> bytes:
-        """What the one signature signs: BIP 143, SIGHASH_ALL."""
-        return bytes(
-            SignatureHash(
-                CScript(self.script), self._unsigned(), 0, SIGHASH_ALL, self.amount, sigversion=SIGVERSION_WITNESS_V0
-            )
-        )
+        return self._joint.sighash(0)
 
     def with_witness(self, *items: bytes) -> bytes:
         """The whole transaction with these witness items before the script."""
-        witness = CTxWitness([CTxInWitness(CScriptWitness([*items, self.script]))])
-        unsigned = self._unsigned()
-        whole = CTransaction(unsigned.vin, unsigned.vout, unsigned.nLockTime, unsigned.nVersion, witness)
-        return bytes(whole.serialize())
+        return self._joint.with_witnesses(items)
 
-    def _unsigned(self) -> Any:
-        source = CTxIn(COutPoint(lx(self.outpoint.txid), self.outpoint.vout), CScript(), SEQUENCE)
-        target = CTxOut(self.amount - self.fee, CScript(self.payout))
-        return CTransaction([source], [target], self.locktime, 2)
+    @property
+    def _joint(self) -> Joint:
+        spent = HtlcInput(self.outpoint, self.amount, self.script)
+        return Joint((spent,), (Output(self.amount - self.fee, self.payout),), self.locktime)
+
+
+def unsigned_bytes(inputs: Sequence[Outpoint], outputs: Sequence[Output]) -> bytes:
+    """A transaction that somebody else signs; replaceable, without locktime."""
+    return bytes(_unsigned(inputs, outputs, 0).serialize())
+
+
+def _unsigned(inputs: Sequence[Outpoint], outputs: Sequence[Output], locktime: int) -> Any:
+    sources = [CTxIn(COutPoint(lx(o.txid), o.vout), CScript(), SEQUENCE) for o in inputs]
+    targets = [CTxOut(output.amount, CScript(output.script)) for output in outputs]
+    return CTransaction(sources, targets, locktime, 2)
 
 
 Sign = Callable[[bytes], bytes]
@@ -122,16 +177,25 @@ Sign = Callable[[bytes], bytes]
 
 
 def claim(spend: Spend, preimage: bytes, sign: Sign) -> bytes:
-    return spend.with_witness(preimage, _signature(spend, sign))
+    return spend.with_witness(*claim_items(preimage, sign(spend.sighash())))
 
 
 def refund(spend: Spend, refund_key: bytes, sign: Sign) -> bytes:
+    return spend.with_witness(*refund_items(refund_key, sign(spend.sighash())))
+
+
+def claim_items(preimage: bytes, signature: bytes) -> tuple[bytes, ...]:
+    """What stands before the script in a claim's witness. signature: DER, without sighash byte."""
+    return preimage, _typed(signature)
+
+
+def refund_items(refund_key: bytes, signature: bytes) -> tuple[bytes, ...]:
     # the empty item stands for the claim key's signature: anything else that is not valid breaks NULLFAIL (BIP 146)
-    return spend.with_witness(_signature(spend, sign), refund_key, b"")
+    return _typed(signature), refund_key, b""
 
 
-def _signature(spend: Spend, sign: Sign) -> bytes:
-    return sign(spend.sighash()) + bytes([SIGHASH_ALL])
+def _typed(signature: bytes) -> bytes:
+    return signature + bytes([SIGHASH_ALL])
 
 
 @dataclass(frozen=True)
@@ -154,6 +218,11 @@ class Transaction:
     vsize: int
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
+
+    @property
+    def spends_htlc(self) -> bool:
+        """Whether it is a claim or a refund: an ordinary wallet's coin has no witness script of this size."""
+        return any(item.witness and len(item.witness[-1]) == SCRIPT_BYTES for item in self.inputs)
 
 
 def read(raw: bytes) -> Transaction:

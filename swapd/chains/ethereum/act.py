@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swapd.chains.base import Fate, SignedTx, TxState
+from swapd.chains.base import Fate, SignedTx
 from swapd.chains.ethereum.erc20 import allowance, approve, number
 from swapd.chains.ethereum.fees import FeePolicy
 from swapd.chains.ethereum.htlc import Htlc, HtlcTerms, SlotState
-from swapd.chains.ethereum.node import Node
+from swapd.chains.ethereum.nodes import Nodes
 from swapd.chains.ethereum.rpc import Refusal
 from swapd.chains.ethereum.transactions import Attempt, Call, EthereumDraft, Signer, attempt_of
 from swapd.crashpoint import crashpoint
-from swapd.errors import Invalid, Rejected, Unavailable, Unknown
+from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.hashlock import opens
 from swapd.protocol.terms import LegTerms
@@ -30,10 +30,6 @@ MOST_REVERTED = 3
 """Of the same kind, in blocks: a payee that takes the money in the simulation and refuses it in the block, at our cost.
 """
 
-SETTLED_BLOCKS = 96
-"""Three epochs: deeper than the finalized block on a healthy chain, and among the 128 blocks whose state every full
-node has."""
-
 _LEAST_GAS = 30_000  # that anything here is sent with, the margin included
 _TRANSFER_GAS = 21_000  # of a transfer to an account without code (yellow paper, G_transaction)
 
@@ -44,11 +40,20 @@ class _Intent:
 
     call: Call
     approval: Call | None = None
+    note: bytes = b""
+
+    def is_it(self, call: Call | None) -> bool:
+        """Whether a call does this: a lock is the same whatever note it carries, or none from before there were any."""
+        if call is None or (call.to, call.value) != (self.call.to, self.call.value):
+            return False
+        return call.data == self.call.data or (
+            bool(self.note) and call.data.startswith(self.call.data.removesuffix(self.note))
+        )
 
 
 class Actor:
-    def __init__(self, node: Node, htlc: Htlc, signer: Signer, policy: FeePolicy) -> None:
-        self._node = node
+    def __init__(self, nodes: Nodes, htlc: Htlc, signer: Signer, policy: FeePolicy) -> None:
+        self._nodes = nodes
         self._htlc = htlc
         self._signer = signer
         self._policy = policy
@@ -60,9 +65,15 @@ class Actor:
     # -- drafts ----------------------------------------------------------------------------------------------------
 
     async def draft(
-        self, effect: Effect, leg_terms: LegTerms, preimage: bytes | None, sent: Sequence[SignedTx], now: int
+        self,
+        effect: Effect,
+        leg_terms: LegTerms,
+        preimage: bytes | None,
+        sent: Sequence[SignedTx],
+        now: int,
+        note: bytes = b"",
     ) -> EthereumDraft | None:
-        """See `HtlcChain.draft`.
+        """See `HtlcChain.draft`. note: as in `WatchedLeg`.
 
         The lock of a token is two transactions: as long as the contract may not take the amount, this drafts an
         approval of exactly it. An approval that was mined is no lock yet, so ask again.
@@ -74,12 +85,12 @@ class Actor:
         if effect.stray is not None:
             raise Invalid("stray", effect.stray, "none: anybody can refund it, with the calldata of its way back")
         terms = HtlcTerms.of(leg_terms)
-        intent = self._intent(effect.kind, terms, preimage)
+        intent = self._intent(effect.kind, terms, preimage, note)
         left = effect.deadline - now
         last, open_ = attempt_of(sent[-1]) if sent else None, False
         if last is not None:
             open_, mined = await self._outcome(last.nonce, sent)
-            if mined == intent.call:
+            if intent.is_it(mined):
                 return None
         if effect.kind is EffectKind.LOCK:
             await self._refuse_late_lock(terms, now)
@@ -91,17 +102,22 @@ class Actor:
             return await self._fresh(await self._next_call(intent, terms), left)
         return await self._spend(effect.kind, terms, intent.call, sent, left)
 
+    def by_hand(self, effect: Effect, leg_terms: LegTerms, preimage: bytes | None) -> str:
+        """See `ByHand`."""
+        call = self._intent(effect.kind, HtlcTerms.of(leg_terms), preimage).call
+        return f"to {call.to} on chain {self._htlc.chain_id}, value {call.value} wei, data 0x{call.data.hex()}"
+
     async def void(self, sent: Sequence[SignedTx]) -> EthereumDraft | None:
         """See `HtlcChain.void`: a transfer of nothing to ourselves, at the lowest nonce that needs one.
 
         Earlier voids belong into `sent` as well: one that pays too little for the market is replaced by one that pays
         more. None when each nonce is used, or has a void that is good enough.
         """
-        used = await self._node.nonce(self._own, "latest")
+        used = await self._nodes.nonce(self._own, "latest")
         attempts = [attempt for tx in sent if (attempt := attempt_of(tx)).nonce >= used]
         if not attempts:
             return None
-        market = await self._node.market()
+        market = await self._nodes.market()
         for nonce in sorted({attempt.nonce for attempt in attempts}):
             rivals = [attempt for attempt in attempts if attempt.nonce == nonce]
             outbid = self._policy.outbid_again if rivals[-1].call == self._nothing else self._policy.outbid
@@ -112,11 +128,22 @@ class Actor:
                 )
         return None
 
+    async def places(self) -> tuple[int, int]:
+        """See `Ordered`."""
+        used = await self._nodes.nonce(self._own, "latest")
+        return used, max(used, await self._nodes.nonce(self._own, "pending"))
+
+    async def fill(self, nonce: int) -> None:
+        """See `Ordered`."""
+        fees = self._policy.first(await self._nodes.market(), left=0)
+        draft = EthereumDraft(self._signer, self._htlc.chain_id, self._nothing, _TRANSFER_GAS, fees, nonce, nonce)
+        await self._nodes.broadcast(draft.sign(None))
+
     @property
     def _nothing(self) -> Call:
         return Call(self._own, 0, b"")
 
-    def _intent(self, kind: EffectKind, terms: HtlcTerms, preimage: bytes | None) -> _Intent:
+    def _intent(self, kind: EffectKind, terms: HtlcTerms, preimage: bytes | None, note: bytes = b"") -> _Intent:
         if kind is EffectKind.CLAIM:
             if preimage is None or not opens(preimage, terms.hashlock):
                 raise Invalid("preimage", "a secret", "the one whose SHA-256 is the leg's hashlock")
@@ -126,18 +153,18 @@ class Actor:
         if terms.sender != self._own:
             raise Invalid("sender", terms.sender, f"swapd's own address {self._own}: the contract takes from who calls")
         approval = approve(terms.token, self._htlc.address, terms.amount) if terms.is_token else None
-        return _Intent(self._htlc.lock(terms), approval)
+        return _Intent(self._htlc.lock(terms, note), approval, note)
 
     async def _refuse_late_lock(self, terms: HtlcTerms, now: int) -> None:
         """Rule S3. The contract refuses it too; this saves the fee."""
-        tip = await self._node.tip()
+        tip = await self._nodes.tip()
         if max(now, tip.time) > terms.fund_by:
             raise Rejected(f"it is too late to lock: fund_by was {terms.fund_by}, it is {max(now, tip.time)}")
 
     async def _refuse_vain_claim(self, terms: HtlcTerms) -> None:
         """Looked up before anything is simulated: a simulation shows the node the secret."""
         lock_id = self._htlc.id_of(terms)
-        if await self._node.storage(self._htlc.address, bytes.fromhex(lock_id[2:]), "latest") != SlotState.LOCKED:
+        if not await self._nodes.holds(self._htlc.address, bytes.fromhex(lock_id[2:]), SlotState.LOCKED):
             raise Rejected(f"the claim would be reverted: NotLocked(id={lock_id})")
 
     async def _next_call(self, intent: _Intent, terms: HtlcTerms) -> Call:
@@ -145,7 +172,7 @@ class Actor:
             return intent.call
         question = allowance(terms.token, self._own, self._htlc.address)
         # pending too: there another leg's lock may have used it up
-        granted = [number(await self._node.returned(question, block)) for block in ("latest", "pending")]
+        granted = [number(await self._nodes.returned(question, block)) for block in ("latest", "pending")]
         return intent.call if min(granted) >= terms.amount else intent.approval
 
     async def _spend(
@@ -163,7 +190,7 @@ class Actor:
         return draft
 
     async def _reverted(self, sent: Sequence[SignedTx]) -> int:
-        receipts = [await self._node.receipt(tx.txid) for tx in sent]
+        receipts = [await self._nodes.receipt(tx.txid) for tx in sent]
         return sum(receipt is not None and not receipt.succeeded for receipt in receipts)
 
     def _left_to(self, payee: str, kind: EffectKind, terms: HtlcTerms, why: str) -> Rejected:
@@ -178,12 +205,12 @@ class Actor:
 
     async def _fresh(self, call: Call, left: int) -> EthereumDraft:
         """The simulation comes last: see `draft`."""
-        fees = self._policy.first(await self._node.market(), left)
-        floor = await self._node.nonce(self._own, "pending")
-        balance = await self._node.balance(self._own)
+        fees = self._policy.first(await self._nodes.market(), left)
+        floor = await self._nodes.nonce(self._own, "pending")
+        balance = await self._nodes.balance(self._own)
         self._require(balance, call.value + _LEAST_GAS * fees.max_fee)
         try:
-            gas = await self._node.estimate(self._own, call)
+            gas = await self._nodes.estimate(self._own, call)
         except Refusal as refusal:
             reason = self._htlc.reason(refusal.data) if refusal.data else None
             raise Rejected(f"it would be reverted: {reason or refusal}") from None
@@ -195,15 +222,15 @@ class Actor:
         """The very same call at the same nonce, for more (rule S4)."""
         if last.call == self._nothing:
             return None  # it was voided: nothing of ours may take that nonce back
-        if last.call not in (intent.call, intent.approval):
+        if last.call != intent.approval and not intent.is_it(last.call):
             raise Invalid("sent", f"nonce {last.nonce}", "attempts at this very effect")
-        fees = self._policy.replacement(await self._node.market(), left, last.fees)
+        fees = self._policy.replacement(await self._nodes.market(), left, last.fees)
         if fees is None:
             return None
         draft = EthereumDraft(
             self._signer, self._htlc.chain_id, last.call, last.gas, fees, floor=last.nonce, nonce=last.nonce
         )
-        self._require(await self._node.balance(self._own), draft.cost)
+        self._require(await self._nodes.balance(self._own), draft.cost)
         return draft
 
     def _require(self, balance: int, cost: int) -> None:
@@ -217,64 +244,24 @@ class Actor:
 
         Nonce first: once it is used, the receipts say by what.
         """
-        if await self._node.nonce(self._own, "latest") <= nonce:
+        if await self._nodes.nonce(self._own, "latest") <= nonce:
             return True, None
         for tx in sent:
             attempt = attempt_of(tx)
-            receipt = await self._node.receipt(tx.txid) if attempt.nonce == nonce else None
+            receipt = await self._nodes.receipt(tx.txid) if attempt.nonce == nonce else None
             if receipt is not None and receipt.succeeded:
                 return False, attempt.call
         return False, None
 
     async def broadcast(self, tx: SignedTx) -> None:
-        """See `HtlcChain.broadcast`. Whatever words a node has for "I know it": it is looked up."""
+        """See `HtlcChain.broadcast`."""
         crashpoint("ethereum.broadcast.before")
-        try:
-            answer = await self._node.send(tx.raw)
-            crashpoint("ethereum.broadcast.after")
-        except Refusal as refusal:
-            if not await self._known(tx, refusal):
-                raise
-            return
-        if answer != tx.txid:
-            raise Unknown(f"the Ethereum node answered {answer[:80]!r} to transaction {tx.txid}")
-
-    async def _known(self, tx: SignedTx, refusal: Refusal) -> bool:
-        try:
-            return await self._node.transaction(tx.txid) is not None
-        except Unavailable as error:
-            raise Unknown(f"{refusal}; whether it knows {tx.txid} already can not be told: {error}") from None
+        await self._nodes.broadcast(tx)
+        crashpoint("ethereum.broadcast.after")
 
     async def fate(self, tx: SignedTx) -> Fate:
-        """See `HtlcChain.fate`.
-
-        Of a transaction that lost its nonce, the block that took the nonce is not known. Its depth is 0 until that is
-        `SETTLED_BLOCKS` ago; from then on it is as deep as the chain, since no block will give the nonce back.
-        """
-        fate = await self._in_block(tx)
-        if fate is not None:
-            return fate
-        if await self._node.transaction(tx.txid) is not None:
-            return Fate(TxState.PENDING)
-        if tx.sequence is None or await self._node.nonce(self._own, "latest") <= tx.sequence:
-            return Fate(TxState.MISSING)
-        # its nonce is used, perhaps by itself since we looked
-        return await self._in_block(tx) or Fate(TxState.REPLACED, await self._depth_of_use(tx.sequence))
-
-    async def _depth_of_use(self, nonce: int) -> int:
-        tip = await self._node.tip()
-        first_settled = tip.height - SETTLED_BLOCKS + 1
-        if first_settled < 0 or await self._node.nonce(self._own, first_settled) <= nonce:
-            return 0
-        return tip.height + 1
-
-    async def _in_block(self, tx: SignedTx) -> Fate | None:
-        receipt = await self._node.receipt(tx.txid)
-        if receipt is None:
-            return None
-        tip = await self._node.tip()
-        state = TxState.MINED if receipt.succeeded else TxState.FAILED
-        return Fate(state, max(tip.height - receipt.height + 1, 1), receipt.fee)
+        """See `HtlcChain.fate`."""
+        return await self._nodes.fate(self._own, tx)
 
 
 def _with_margin(gas: int) -> int:

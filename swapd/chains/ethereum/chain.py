@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
+from swapd.chains.alarm import Alarms
 from swapd.chains.base import (
     ChainClock,
+    Clues,
     Cursor,
     Fate,
     Health,
@@ -15,24 +18,32 @@ from swapd.chains.base import (
     Scan,
     Sighting,
     SignedTx,
+    Trace,
     WatchedLeg,
 )
+from swapd.chains.endpoints import SCAN_PATIENCE_SECONDS, Endpoints
 from swapd.chains.ethereum import people, wallet
 from swapd.chains.ethereum.act import Actor
 from swapd.chains.ethereum.address import ZERO_ADDRESS, checksummed
+from swapd.chains.ethereum.discover import Discovery
 from swapd.chains.ethereum.examine import Examiner
-from swapd.chains.ethereum.fees import FeePolicy
+from swapd.chains.ethereum.fees import FeePolicy, Fees
 from swapd.chains.ethereum.htlc import Htlc, HtlcTerms, artifact
 from swapd.chains.ethereum.node import Node
+from swapd.chains.ethereum.nodes import Nodes
 from swapd.chains.ethereum.rpc import Rpc
 from swapd.chains.ethereum.settings import EthereumSettings
 from swapd.chains.ethereum.transactions import EthereumDraft, Signer, attempt_of
 from swapd.chains.ethereum.view import Viewer
 from swapd.chains.ethereum.watch import Watcher
-from swapd.errors import Invalid
+from swapd.chains.quorum import hints_of, scan_of, time_of, view_of
+from swapd.errors import Invalid, SwapdError
 from swapd.protocol.effects import Effect
 from swapd.protocol.observation import LegView
 from swapd.protocol.terms import Asset, Leg, LegTerms
+
+LAG_BLOCKS = 5
+"""A minute: a node that is further behind the others has trouble, and is not only slow to hear of a block."""
 
 
 class EthereumChain:
@@ -45,18 +56,26 @@ class EthereumChain:
         self._settings = settings
         self._own = signer.ethereum_address
         self._policy = FeePolicy.of(settings)
-        self._rpc = Rpc(settings.rpc_url, settings.timeout_seconds)
+        self._alarms = Alarms(chain=name)
+        self._rpcs = [Rpc(url, settings.timeout_seconds) for url in settings.rpc_urls.values()]
         self._htlc = Htlc(settings.chain_id, settings.contract or ZERO_ADDRESS)
-        self._node = Node(self._rpc, settings.log_range)
-        self._viewer = Viewer(
-            self._node,
-            self._htlc,
-            from_block=settings.from_block,
-            finalized_from=settings.finalized_from,
-            own=self._own,
-        )
-        self._watcher = Watcher(self._node, self._htlc, from_block=settings.from_block, log_range=settings.log_range)
-        self._actor = Actor(self._node, self._htlc, signer, self._policy)
+        nodes = [Node(rpc, settings.log_range) for rpc in self._rpcs]
+        named = list(zip(settings.rpc_urls, nodes, strict=True))
+        self._endpoints = Endpoints(name, named, settings.quorum, LAG_BLOCKS, self._check_network)
+        self._node = nodes[0]
+        self._nodes = Nodes(self._endpoints)
+        self._actor = Actor(self._nodes, self._htlc, signer, self._policy)
+
+    def _viewer(self, node: Node) -> Viewer:
+        its = self._settings
+        return Viewer(node, self._htlc, from_block=its.from_block, finalized_from=its.finalized_from, own=self._own)
+
+    def _watcher(self, node: Node) -> Watcher:
+        its = self._settings
+        return Watcher(node, self._htlc, from_block=its.from_block, log_range=its.log_range)
+
+    def _discovery(self, node: Node) -> Discovery:
+        return Discovery(node, self._own, self.assets, self._settings.from_block, self._settings.log_range)
 
     def _require_assets(self) -> None:
         wallet.coin(self.assets)
@@ -89,57 +108,92 @@ class EthereumChain:
             raise Invalid(
                 f"chains.{self.name}.contract", "", "the address of swapd's HTLC contract: `swapd contract deploy`"
             )
-        chain_id = await self._node.chain_id()
-        if chain_id != self._settings.chain_id:
-            raise Invalid(f"chains.{self.name}.chain_id", self._settings.chain_id, f"{chain_id}, which is the node's")
-        if await self._node.code(self._htlc.address) != artifact().deployed:
+        await self._endpoints.start()
+        if await self._endpoints.first(lambda node: node.code(self._htlc.address)) != artifact().deployed:
             raise Invalid(
                 f"chains.{self.name}.contract", self._htlc.address, "an address that holds swapd's HTLC contract"
             )
+
+    async def _check_network(self, node: Node) -> None:
+        chain_id = await node.chain_id()
+        if chain_id != self._settings.chain_id:
+            raise Invalid(f"chains.{self.name}.chain_id", self._settings.chain_id, f"{chain_id}, which is the node's")
 
     async def resume(self, signed: Sequence[SignedTx]) -> None:
         """Nonces are taken when a transaction is stored, so nothing is reserved that is not stored."""
 
     async def close(self) -> None:
-        await self._rpc.close()
+        await self._endpoints.close()
+        for rpc in self._rpcs:
+            await rpc.close()
 
     async def examine(self) -> Sequence[Health]:
-        examiner = Examiner(self.name, self._node, self._htlc, self._own, self._settings, self.assets)
-        return await examiner.examine(int(time.time()))
+        node = self._node
+        if not self._endpoints.alone:
+            with suppress(SwapdError):  # what is wrong with which of them is told below
+                await self.clock()
+                node = await self._endpoints.first(_that_answers)
+        examiner = Examiner(self.name, node, self._htlc, self._own, self._settings, self.assets)
+        return [*await examiner.examine(int(time.time())), *self._endpoints.lines(f"[chains.{self.name}]")]
 
     async def clock(self) -> ChainClock:
         """The contract compares with the time of the block that the refund is in, which is later than the tip's by at
         least a second. But nodes simulate a call in the tip's time, and what they simulate as refused is not sent:
         so the tip's own time it is, and every timelock up to it is refunded by the next block and says so today."""
-        tip = (await self._node.tip()).tip
-        return ChainClock(tip, tip.time)
+        tips = await self._endpoints.tips(lambda node: node.tip(), lambda tip: tip.height, _hash_at)
+        # what is born now must not be younger than any node, or that one could not be asked about it
+        lowest = min(tips, key=lambda tip: tip.height).tip
+        return ChainClock(lowest, time_of([tip.time for tip in tips], self._endpoints.quorum), self._endpoints.doubt)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
     async def scan(self, cursor: Cursor | None, legs: Sequence[WatchedLeg]) -> Scan:
-        return await self._watcher.scan(cursor, legs)
+        scans = await self._nodes.heard(lambda node: self._watcher(node).scan(cursor, legs), SCAN_PATIENCE_SECONDS)
+        return scan_of(scans, self._endpoints.quorum)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
-        return await self._watcher.rescan(legs)
+        return hints_of(await self._nodes.heard(lambda node: self._watcher(node).rescan(legs), SCAN_PATIENCE_SECONDS))
+
+    async def discover(self, since: int, clues: Clues, tell: Callable[[str], None]) -> Sequence[Trace]:
+        return await self._endpoints.first(lambda node: self._discovery(node).traces(self._htlc, since, tell))
+
+    async def contracts(self, since: int, tell: Callable[[str], None]) -> Sequence[str]:
+        """Where our legs stand, for somebody who has forgotten: addresses of contracts like ours in whose events since
+        this time (Unix seconds) we have a part. Needs no `contract` in the settings."""
+        return await self._endpoints.first(lambda node: self._discovery(node).contracts(since, tell))
 
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
-        return await self._watcher.mempool(legs)
+        """Of all nodes: what one of them has seen is news (S6), and each has a mempool of its own."""
+        seen = await self._endpoints.every(lambda node: self._watcher(node).mempool(legs))
+        return hints_of(sightings for _, sightings in seen)
 
     async def view(self, leg: WatchedLeg) -> LegView:
-        return await self._viewer.view(leg)
+        views = await self._nodes.heard(lambda node: self._viewer(node).view(leg))
+        quorum = self._endpoints.quorum
+        return views[0] if quorum == 1 else view_of(views, quorum, leg.leg.terms.hashlock)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
     async def draft(
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> EthereumDraft | None:
-        return await self._actor.draft(effect, leg.leg.terms, preimage, sent, now)
+        draft = await self._actor.draft(effect, leg.leg.terms, preimage, sent, now, leg.note)
+        if draft is not None:
+            self._tell(effect, leg, draft.fees, effect.deadline - now)
+        return draft
+
+    def _tell(self, effect: Effect, leg: WatchedLeg, bid: Fees, left: int) -> None:
+        """An operator hears when a cap yields to a deadline, and when one holds a bid back."""
+        of = f"{leg.swap_id} {effect.key}"
+        about = {"swap": leg.swap_id, "effect": effect.key, "max_fee": bid.max_fee, "seconds_left": left}
+        self._alarms.ring("fee.cap_yields", self._policy.cap_yields(bid), of, **about)
+        self._alarms.ring("fee.held_back_by_cap", self._policy.at_cap(bid, left), of, **about)
 
     def prepares(self, tx: SignedTx) -> bool:
         """An approval is a call to a token."""
         return attempt_of(tx).call.to in {asset.token for asset in self.assets.values() if asset.token}
 
-    async def void(self, sent: Sequence[SignedTx]) -> EthereumDraft | None:
+    async def void(self, sent: Sequence[SignedTx], *, out: bool = True) -> EthereumDraft | None:
         return await self._actor.void(sent)
 
     async def broadcast(self, tx: SignedTx) -> None:
@@ -147,6 +201,19 @@ class EthereumChain:
 
     async def fate(self, tx: SignedTx) -> Fate:
         return await self._actor.fate(tx)
+
+    @property
+    def account(self) -> str:
+        return self._own
+
+    async def places(self) -> tuple[int, int]:
+        return await self._actor.places()
+
+    async def fill(self, sequence: int) -> None:
+        await self._actor.fill(sequence)
+
+    def by_hand(self, effect: Effect, leg: WatchedLeg, preimage: bytes | None) -> str:
+        return self._actor.by_hand(effect, leg.leg.terms, preimage)
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -163,10 +230,20 @@ class EthereumChain:
         return self._htlc.id_of(HtlcTerms.of(terms))
 
     async def balances(self) -> Mapping[str, int]:
-        return await wallet.balances(self._node, self._own, self.assets)
+        return await wallet.balances(self._nodes, self._own, self.assets)
 
     async def costs(self, leg: Leg) -> Mapping[str, int]:
-        return await wallet.costs(self._node, self._policy, self.assets, leg)
+        return await wallet.costs(self._nodes, self._policy, self.assets, leg)
 
     async def addresses(self) -> Mapping[str, str]:
         return {wallet.coin(self.assets).symbol: self._own}
+
+
+async def _hash_at(node: Node, height: int) -> str | None:
+    header = await node.header(height)
+    return None if header is None else header.hash
+
+
+async def _that_answers(node: Node) -> Node:
+    await node.chain_id()
+    return node

@@ -3,6 +3,9 @@
 All figures are wei per gas. The priority fee starts at what others pay and rises in a straight line to
 `urgency_factor` times that at the deadline; so does the cap on what one gas may cost, since a fee that looked absurd
 yesterday is cheap when the alternative is losing the leg. Past the deadline both stay where they are.
+
+The amount at stake plays no part: a leg may be in a token that nobody here can price, so the caps are figures in wei
+that its least amount has to be worth (`minimum` of each asset).
 """
 
 from __future__ import annotations
@@ -95,6 +98,14 @@ class FeePolicy:
         if wanted <= 0 or attempts[-1].tip(market.base_fee) * (100 + self.bump_percent) > wanted * 100:
             return None
         return self.outbid(market, attempts)
+
+    def at_cap(self, bid: Fees, left: int) -> bool:
+        """Whether the cap may hold this bid below what the market asks."""
+        return bid.max_fee >= self.cap(left)
+
+    def cap_yields(self, bid: Fees) -> bool:
+        """Whether this is more than may be bid while the deadline is far."""
+        return bid.max_fee > self.fee_cap
 
     def _above(self, wanted: Fees, attempts: Sequence[Fees]) -> Fees:
         for last in attempts:

@@ -125,11 +125,19 @@ class Htlc:
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
-    def lock(self, terms: HtlcTerms) -> Call:
+    def lock(self, terms: HtlcTerms, note: bytes = b"") -> Call:
+        """note: stands behind the arguments, where no contract looks, for whoever reads the transaction later."""
         words = terms.receiver_and_times
         if terms.is_token:
-            return Call(self.address, 0, self._abi.call("lockErc20", terms.hashlock, terms.token, terms.amount, words))
-        return Call(self.address, terms.amount, self._abi.call("lockEther", terms.hashlock, words))
+            arguments = self._abi.call("lockErc20", terms.hashlock, terms.token, terms.amount, words)
+            return Call(self.address, 0, arguments + note)
+        return Call(self.address, terms.amount, self._abi.call("lockEther", terms.hashlock, words) + note)
+
+    def note(self, terms: HtlcTerms, call: Call) -> bytes | None:
+        """What this call carries behind the lock of these terms; None if it does not lock them, or not on its own."""
+        plain = self.lock(terms)
+        is_it = (call.to, call.value) == (plain.to, plain.value) and call.data.startswith(plain.data)
+        return call.data[len(plain.data) :] if is_it else None
 
     def claim(self, terms: HtlcTerms, preimage: bytes) -> Call:
         return Call(self.address, 0, self._abi.call("claim", (preimage, *terms.words[1:])))

@@ -12,7 +12,7 @@ from eth_utils.address import to_checksum_address
 
 from swapd.chains.base import Tip
 from swapd.chains.ethereum.fees import Market
-from swapd.chains.ethereum.rpc import Rpc
+from swapd.chains.ethereum.rpc import Refusal, Rpc
 from swapd.chains.ethereum.transactions import Call
 from swapd.errors import Rejected, Unavailable
 
@@ -98,14 +98,14 @@ class Node:
         """All events of the contract in one block: by its hash, so a reorg can not put another block's in."""
         return await self._logs(contract, {"blockHash": block_hash})
 
-    async def logs(self, contract: str, first: int, last: int, topics: Sequence[object] = ()) -> Sequence[Log]:
-        """Events of the contract in blocks first to last, in ranges that the node does not refuse."""
+    async def logs(self, contract: str | None, first: int, last: int, topics: Sequence[object] = ()) -> Sequence[Log]:
+        """Events of the contract (None: of all) in blocks first to last, in ranges that the node does not refuse."""
         found: list[Log] = []
         for start in range(first, last + 1, self._log_range):
             found += await self._range(contract, start, min(start + self._log_range - 1, last), topics)
         return found
 
-    async def _range(self, contract: str, start: int, end: int, topics: Sequence[object]) -> Sequence[Log]:
+    async def _range(self, contract: str | None, start: int, end: int, topics: Sequence[object]) -> Sequence[Log]:
         """Halved as often as the node says that it is too much: how many events there are is up to anybody."""
         try:
             part = await self._logs(contract, {"fromBlock": hex(start), "toBlock": hex(end), "topics": list(topics)})
@@ -119,10 +119,10 @@ class Node:
             raise Unavailable(f"the Ethereum node gave events outside of blocks {start} to {end}")
         return part
 
-    async def _logs(self, contract: str, where: dict[str, object]) -> Sequence[Log]:
+    async def _logs(self, contract: str | None, where: dict[str, object]) -> Sequence[Log]:
         with _reading("eth_getLogs"):
-            entries = await self._rpc.call("eth_getLogs", {"address": contract, **where})
-            if any(_address(entry["address"]) != contract for entry in entries):
+            entries = await self._rpc.call("eth_getLogs", where | ({"address": contract} if contract else {}))
+            if contract and any(_address(entry["address"]) != contract for entry in entries):
                 raise Unavailable("the Ethereum node gave events of another contract")
             return [_log(entry) for entry in entries if not entry.get("removed")]
 
@@ -177,11 +177,19 @@ class Node:
             return _quantity(await self._rpc.call("eth_estimateGas", {"from": sender, **_question(call)}, "latest"))
 
     async def market(self) -> Market:
-        """The next block's base fee and the tip that got into recent ones."""
-        with _reading("eth_feeHistory"):
+        """The next block's base fee and the tip that got into recent ones. A node that keeps no such history, or tells
+        one that makes no sense, is asked for its last block: exits must not wait for an estimate."""
+        try:
             history = await self._rpc.call("eth_feeHistory", hex(_HISTORY_BLOCKS), "latest", [_HISTORY_PERCENTILE])
             tips = sorted(_quantity(block[0]) for block in history.get("reward") or [])
             return Market(_quantity(history["baseFeePerGas"][-1]), tips[len(tips) // 2] if tips else 0)
+        except (Refusal, KeyError, TypeError, ValueError, IndexError, AttributeError):
+            return await self._market_after_tip()
+
+    async def _market_after_tip(self) -> Market:
+        with _reading("eth_getBlockByNumber"):
+            base_fee = _quantity((await self._rpc.call("eth_getBlockByNumber", "latest", False))["baseFeePerGas"])
+            return Market(base_fee + base_fee // 8 + 1, 0)  # the most that one full block adds (EIP-1559)
 
     async def send(self, raw: bytes) -> str:
         """See `Rpc.send`."""

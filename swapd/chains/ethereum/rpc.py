@@ -10,6 +10,7 @@ from aiohttp import ClientConnectorError, ClientError, ClientResponseError, Clie
 from web3 import AsyncHTTPProvider
 from web3.types import RPCEndpoint
 
+from swapd.chains.standing import NoAnswer, pause_of
 from swapd.errors import Rejected, Unavailable, Unknown
 
 _TRANSIENT_CODES = frozenset({-32001, -32002, -32005, -32603})
@@ -27,6 +28,9 @@ _TRANSIENT_WORDS = (
 """Clients say these under -32000, the code for everything: the block asked about is not there, or not any more."""
 
 
+_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
+
+
 class Refusal(Rejected):
     """A JSON-RPC error. data: what a reverted call returned, if that is what it is about."""
 
@@ -36,11 +40,16 @@ class Refusal(Rejected):
 
 
 class _Unanswered(Exception):
-    """No JSON-RPC answer. sent: the request may have reached the node."""
+    """No JSON-RPC answer. sent: the request may have reached the node. overloaded, pause: as in `NoAnswer`."""
 
-    def __init__(self, why: str, *, sent: bool) -> None:
+    def __init__(self, why: str, *, sent: bool, overloaded: bool = False, pause: float | None = None) -> None:
         super().__init__(why)
         self.sent = sent
+        self.overloaded = overloaded
+        self.pause = pause
+
+    def told(self, words: str) -> NoAnswer:
+        return NoAnswer(words, overloaded=self.overloaded, pause=self.pause)
 
 
 class Rpc:
@@ -65,7 +74,7 @@ class Rpc:
         try:
             answer = await self._ask(method, params)
         except _Unanswered as error:
-            raise Unavailable(f"the Ethereum node did not answer {method}: {error}") from None
+            raise error.told(f"the Ethereum node did not answer {method}: {error}") from None
         if "error" not in answer:
             return answer["result"]
         refusal, transient = _refusal(method, answer["error"])
@@ -85,7 +94,7 @@ class Rpc:
         except _Unanswered as error:
             if error.sent:
                 raise Unknown(f"{method} was not answered ({error}): the transaction may be on its way") from None
-            raise Unavailable(f"the Ethereum node could not be reached: {error}") from None
+            raise error.told(f"the Ethereum node could not be reached: {error}") from None
         if "error" in answer:
             refusal, transient = _refusal(method, answer["error"])
             if transient:
@@ -102,7 +111,12 @@ class Rpc:
         except ClientConnectorError as error:
             raise _Unanswered(f"no connection: {type(error.os_error).__name__}", sent=False) from None
         except ClientResponseError as error:
-            raise _Unanswered(f"HTTP {error.status}", sent=error.status != 429) from None
+            raise _Unanswered(
+                f"HTTP {error.status}",
+                sent=error.status != _TOO_MANY_REQUESTS,
+                overloaded=error.status in (_TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE),
+                pause=pause_of(error.headers.get("Retry-After") if error.headers else None),
+            ) from None
         except (ClientError, OSError) as error:
             raise _Unanswered(type(error).__name__, sent=True) from None
         except ValueError:

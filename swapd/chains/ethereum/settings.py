@@ -16,6 +16,8 @@ class EthereumSettings(ChainSettings):
 
     chain_id: Annotated[int, Field(ge=1)]
     rpc_url: Annotated[str, Field(pattern=r"^https?://", repr=False)]  # providers put a key into it
+    more_rpc_urls: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://")], ...], Field(repr=False)]
+    quorum: Annotated[int, Field(ge=1)]
     contract: str
     from_block: Annotated[int, Field(ge=0)]
     finalized_from: Annotated[int, Field(ge=2)]
@@ -34,6 +36,19 @@ class EthereumSettings(ChainSettings):
             return checksummed("contract", value) if value else value
         except Invalid as error:
             raise ValueError(f"expected {error.expected}") from None  # the loader names key and value
+
+    @property
+    def rpc_urls(self) -> dict[str, str]:
+        """By the names of their settings: a URL itself is not to be shown."""
+        return {"rpc_url": self.rpc_url} | {f"more_rpc_urls {n}": url for n, url in enumerate(self.more_rpc_urls, 1)}
+
+    @model_validator(mode="after")
+    def _enough_nodes(self) -> EthereumSettings:
+        if len({self.rpc_url, *self.more_rpc_urls}) < len(self.rpc_urls):
+            raise ValueError("each of rpc_url and more_rpc_urls is another node")
+        if self.quorum > len(self.rpc_urls):
+            raise ValueError("quorum must not be above the number of nodes in rpc_url and more_rpc_urls")
+        return self
 
     @model_validator(mode="after")
     def _fees_in_order(self) -> EthereumSettings:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from swapd.chains.ethereum.erc20 import balance_of, number
 from swapd.chains.ethereum.fees import FeePolicy
-from swapd.chains.ethereum.node import Node
+from swapd.chains.ethereum.nodes import Nodes
 from swapd.errors import Invalid
 from swapd.protocol.terms import Asset, Leg, Wallet
 
@@ -25,7 +25,7 @@ def coin(assets: Mapping[str, Asset]) -> Asset:
     return coins[0]
 
 
-async def balances(node: Node, own: str, assets: Mapping[str, Asset]) -> dict[str, int]:
+async def balances(node: Nodes, own: str, assets: Mapping[str, Asset]) -> dict[str, int]:
     """See `HtlcChain.balances`. The smaller of now and after what is pending: the rest is promised or not here yet."""
     found = {}
     for symbol, asset in assets.items():
@@ -38,7 +38,7 @@ async def balances(node: Node, own: str, assets: Mapping[str, Asset]) -> dict[st
     return found
 
 
-async def costs(node: Node, policy: FeePolicy, assets: Mapping[str, Asset], leg: Leg) -> dict[str, int]:
+async def costs(node: Nodes, policy: FeePolicy, assets: Mapping[str, Asset], leg: Leg) -> dict[str, int]:
     """See `HtlcChain.costs`: every transaction at today's prices, bid as if its deadline were now."""
     price = policy.first(await node.market(), left=0).max_fee
     is_token = bool(leg.terms.asset.token)

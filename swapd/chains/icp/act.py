@@ -77,9 +77,15 @@ class Actor:
     # -- drafts ----------------------------------------------------------------------------------------------------
 
     async def draft(
-        self, effect: Effect, leg_terms: LegTerms, preimage: bytes | None, sent: Sequence[SignedTx], now: int
+        self,
+        effect: Effect,
+        leg_terms: LegTerms,
+        preimage: bytes | None,
+        sent: Sequence[SignedTx],
+        now: int,
+        note: bytes = b"",
     ) -> IcpDraft | None:
-        """See `HtlcChain.draft`.
+        """See `HtlcChain.draft`. note: as in `WatchedLeg`.
 
         Nothing is simulated, and nobody but the canister is shown the secret: that a claim will do is read from
         certified state. A lock is two calls, as long as the canister may not take the money yet.
@@ -95,7 +101,7 @@ class Actor:
             raise Rejected(f"the canister has other terms under the id {swap.id.hex()}")
         if effect.kind is EffectKind.LOCK:
             approved = last is TxState.MINED and self.prepares(sent[-1])
-            return await self._lock(terms, swap, approved, now)
+            return await self._lock(terms, swap, approved, now, note)
         if swap is None:
             raise Rejected("there is no such lock in the canister")
         if effect.kind is EffectKind.CLAIM:
@@ -120,7 +126,9 @@ class Actor:
         """The answer to a marketplace's request."""
         return self._to_canister(ACKNOWLEDGE, arg)
 
-    async def _lock(self, terms: EscrowTerms, swap: Swap | None, approved: bool, now: int) -> IcpDraft | None:
+    async def _lock(
+        self, terms: EscrowTerms, swap: Swap | None, approved: bool, now: int, note: bytes
+    ) -> IcpDraft | None:
         """approved: by an approval of our own that was certified. The ledger's word alone could be a node's lie, that
         makes us approve, and pay for it, for ever."""
         if terms.sender.owner != self._own:
@@ -134,7 +142,7 @@ class Actor:
         await self._require_sure()
         fee = self._fees[terms.ledger]
         if approved or await self._allowance(terms) >= terms.amount + 2 * fee:
-            return self._to_canister(INITIATE, self._canister.initiate(terms, fee), 2 * fee)
+            return self._to_canister(INITIATE, self._canister.initiate(terms, fee, note), 2 * fee)
         args = self._canister.approve_args(terms, fee, self._agent.now_ns())
         return self._call(terms.ledger, APPROVE, candid.encode(interface.ApproveArgs, args), fee)
 

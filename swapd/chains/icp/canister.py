@@ -95,8 +95,10 @@ class SwapCanister:
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
-    def initiate(self, terms: EscrowTerms, fee: int) -> bytes:
-        return candid.encode(interface.InitiateArgs, self.initiate_args(terms, fee))
+    def initiate(self, terms: EscrowTerms, fee: int, note: bytes = b"") -> bytes:
+        """note: at most 64 bytes, which the canister keeps in its log."""
+        args = self.initiate_args(terms, fee)
+        return candid.encode_all((interface.InitiateArgs, args), (interface.Note, note or None))
 
     def initiate_args(self, terms: EscrowTerms, fee: int) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from swapd.chains.base import (
     ChainClock,
+    Clues,
     Cursor,
     Fate,
     Health,
@@ -17,6 +18,7 @@ from swapd.chains.base import (
     Sighting,
     SignedTx,
     Tip,
+    Trace,
     WatchedLeg,
 )
 from swapd.chains.icp import people
@@ -25,6 +27,7 @@ from swapd.chains.icp.agent import Agent
 from swapd.chains.icp.board import Board
 from swapd.chains.icp.canister import SwapCanister
 from swapd.chains.icp.certificate import MAINNET_ROOT_KEY
+from swapd.chains.icp.discover import Discovery
 from swapd.chains.icp.envelope import Signer
 from swapd.chains.icp.escrow import NANOSECONDS, Escrow, EscrowTerms
 from swapd.chains.icp.examine import Examiner
@@ -126,6 +129,11 @@ class IcpChain:
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         return await self._watcher.rescan(legs)
 
+    async def discover(self, since: int, clues: Clues, tell: Callable[[str], None]) -> Sequence[Trace]:
+        tokens = {ledger: self.assets[symbol] for symbol, ledger in self._ledgers.items()}
+        search = Discovery(self._canister, Log(self._canister, self._settings.most_blocks), self._own.owner, tokens)
+        return await search.traces(await self._watcher.tip(), since, tell)
+
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """Nobody sees a request here before the subnet has taken it."""
         return ()
@@ -138,12 +146,12 @@ class IcpChain:
     async def draft(
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> IcpDraft | None:
-        return await self._actor.draft(effect, leg.leg.terms, preimage, sent, now)
+        return await self._actor.draft(effect, leg.leg.terms, preimage, sent, now, leg.note)
 
     def prepares(self, tx: SignedTx) -> bool:
         return self._actor.prepares(tx)
 
-    async def void(self, sent: Sequence[SignedTx]) -> None:
+    async def void(self, sent: Sequence[SignedTx], *, out: bool = True) -> None:
         """A request that is not wanted any more ends by itself, and so does an approval: the canister takes no money
         after fund_by."""
 

@@ -66,6 +66,7 @@ Swap = Record(
         "last_event": Nat,
     }
 )
+Note = Opt(Blob)
 CompleteArgs = Record({"id": Blob, "secret": Blob})
 GetSwapReply = Record({"swap": Opt(Swap), "certificate": Opt(Blob), "witness": Blob})
 _RequestError = Variant(

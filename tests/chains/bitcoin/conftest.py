@@ -48,6 +48,9 @@ def settings_for(node: Bitcoind, wallet_name: str, **changed: Any) -> BitcoinSet
         "network": "regtest",
         "rpc_url": node.rpc_url,
         "rpc_cookie_file": node.cookie_file,
+        "more_rpc_urls": (),
+        "more_rpc_cookie_files": (),
+        "quorum": 1,
         "wallet": wallet_name,
         "fee": {
             "floor_rate": 1,
@@ -57,6 +60,7 @@ def settings_for(node: Bitcoind, wallet_name: str, **changed: Any) -> BitcoinSet
             "step": 0.2,
             "rush_seconds": 7200,
             "rush_multiple": 4,
+            "batch_seconds": 0.1,
         },
         "scan_blocks": 50,
         "mempool_batch": 100,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,7 @@ def fee_settings(draw: st.DrawFn) -> FeeSettings:
         step=draw(st.floats(0.01, 1)),
         rush_seconds=draw(st.integers(1, 50_000)),
         rush_multiple=draw(st.floats(1, 20)),
+        batch_seconds=0,
     )
 
 
@@ -88,6 +90,68 @@ def test_the_cap_never_keeps_a_payable_transaction_out_of_the_mempool(
 ) -> None:
     payable = purse.amount - purse.keep >= market.minimum * purse.vsize
     assert (fees.next_fee(settings, market, purse, (), left) is not None) == payable
+
+
+@given(fee_settings(), MARKETS, PURSES, RIVALS, LEFT, st.integers(0, 2_000), st.integers(0, 2_000))
+def test_fees_never_fall_as_the_market_rises(
+    settings: FeeSettings, market: Market, purse: Purse, rivals: list[Rival], left: int, more: int, asked: int
+) -> None:
+    """Unless even the least that the network asks is more than the whole amount."""
+    dearer = Market(market.estimate + more, market.minimum + asked, market.increment)
+    assert fees.wanted_rate(settings, dearer, left) >= fees.wanted_rate(settings, market, left)
+    assert fees.ceiling(settings, dearer, purse, left) >= fees.ceiling(settings, market, purse, left)
+    before, after = (fees.next_fee(settings, each, purse, rivals, left) for each in (market, dearer))
+    if before is not None and after is not None:
+        assert after >= before
+    if before is not None and after is None:
+        assert dearer.minimum * purse.vsize > purse.amount - purse.keep
+
+
+@given(fee_settings(), MARKETS, PURSES, RIVALS, LEFT, st.integers(0, 10**9))
+def test_fees_never_fall_as_more_is_at_stake(
+    settings: FeeSettings, market: Market, purse: Purse, rivals: list[Rival], left: int, more: int
+) -> None:
+    larger = replace(purse, amount=purse.amount + more)
+    assert fees.ceiling(settings, market, larger, left) >= fees.ceiling(settings, market, purse, left)
+    less, much = (fees.next_fee(settings, market, each, rivals, left) for each in (purse, larger))
+    assert less is None or (much is not None and much >= less)
+
+
+@given(fee_settings(), MARKETS, PURSES, RIVALS, RIVALS, LEFT)
+def test_a_void_outbids_its_own_lock_whatever_the_cap_and_others_within_it(
+    settings: FeeSettings, market: Market, purse: Purse, ours: list[Rival], others: list[Rival], left: int
+) -> None:
+    fee = fees.void_fee(settings, market, purse, ours, others, left)
+    own = fees.least_fee(market, purse.vsize, ours)
+    needed = max(own, fees.least_fee(market, purse.vsize, others))
+    most = max(own, fees.ceiling(settings, market, purse, left))
+    if fee is None:
+        assert needed > min(most, purse.amount - purse.keep)
+        return
+    assert needed <= fee <= most
+    assert fee <= purse.amount - purse.keep
+    for rival in [*ours, *others]:
+        assert fee >= rival.fee + market.increment * purse.vsize, "rules 3 and 4"
+
+
+@given(fee_settings(), MARKETS, LEFT, st.integers(1, 10**12))
+def test_however_absurd_an_estimate_is_no_more_is_bid_than_the_cap_or_what_the_network_asks(
+    settings: FeeSettings, market: Market, left: int, estimate: int
+) -> None:
+    absurd = replace(market, estimate=estimate)
+    assert fees.wanted_rate(settings, absurd, left) <= max(settings.cap_rate, market.minimum)
+
+
+@given(fee_settings(), MARKETS, PURSES, LEFT)
+def test_a_fee_is_told_of_when_a_cap_yields_and_when_one_holds_it_back(
+    settings: FeeSettings, market: Market, purse: Purse, left: int
+) -> None:
+    fee = fees.next_fee(settings, market, purse, (), left)
+    if fee is None:
+        return
+    assert fees.above_share(settings, purse, fee) is (fee > settings.cap_share * purse.amount)
+    if not fees.held_back(settings, market, purse, fee, left):
+        assert fee >= max(market.estimate, market.minimum) * purse.vsize
 
 
 @given(fee_settings(), MARKETS, LEFT)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from swapd.chains.base import Fate, SignedTx, TxState
-from swapd.chains.ethereum.act import MOST_FOREIGN_GAS, MOST_REVERTED, SETTLED_BLOCKS
+from swapd.chains.ethereum.act import MOST_FOREIGN_GAS, MOST_REVERTED
+from swapd.chains.ethereum.fate import SETTLED_BLOCKS
 from swapd.chains.ethereum.htlc import HtlcTerms
 from swapd.chains.ethereum.transactions import attempt_of
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swapd.chains.base import TxState
 from swapd.chains.ethereum.fees import FeePolicy, Fees, Market
+from swapd.chains.ethereum.transactions import attempt_of
+from swapd.protocol.effects import EffectKind
+from tests.chains.ethereum import proxy
+from tests.chains.ethereum.world import PREIMAGE, World
 
 GWEI = 10**9
 POLICY = FeePolicy(
@@ -73,6 +79,37 @@ def test_what_deserves_a_replacement_deserves_it_no_less_when_time_is_shorter(
         assert late.priority >= early.priority
 
 
+@given(policies, markets, lefts, st.integers(0, 1_000 * GWEI), st.integers(0, 100 * GWEI))
+def test_a_bid_never_falls_as_the_market_rises(
+    policy: FeePolicy, market: Market, left: int, base_fee: int, priority: int
+) -> None:
+    dearer = Market(market.base_fee + base_fee, market.priority + priority)
+    before, after = policy.first(market, left), policy.first(dearer, left)
+    assert after.max_fee >= before.max_fee
+    assert after.priority >= before.priority
+
+
+@given(policies, st.integers(0, 10**30), st.integers(0, 10**30), lefts, bids())
+def test_however_absurd_a_market_is_the_cap_of_the_moment_holds(
+    policy: FeePolicy, base_fee: int, priority: int, left: int, last: Fees
+) -> None:
+    market = Market(base_fee, priority)
+    bid, better = policy.first(market, left), policy.replacement(market, left, last)
+    assert 0 < bid.priority <= bid.max_fee <= policy.cap(left)
+    assert better is None or better.max_fee <= policy.cap(left)
+
+
+@given(policies, markets, lefts)
+def test_a_bid_is_told_of_when_the_cap_holds_it_back_and_when_it_yields(
+    policy: FeePolicy, market: Market, left: int
+) -> None:
+    bid = policy.first(market, left)
+    if not policy.at_cap(bid, left):
+        assert bid.max_fee >= 2 * market.base_fee + market.priority
+    if left >= policy.ramp_seconds:
+        assert not policy.cap_yields(bid)
+
+
 @given(policies, markets, lefts)
 def test_a_fresh_bid_is_good_enough_at_the_moment_it_was_made(policy: FeePolicy, market: Market, left: int) -> None:
     bid = policy.first(market, left)
@@ -118,6 +155,43 @@ def test_the_number_of_replacements_on_the_way_to_a_deadline_is_small(policy: Fe
             bid, replacements = better, replacements + 1
     # each raises by 13 % at least, from the floor to the last cap
     assert 1.13**replacements <= 1.14 * policy.fee_cap_at_deadline / policy.priority_floor
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        proxy.error(-32601, "the method eth_feeHistory does not exist"),
+        proxy.result({}),
+        proxy.result({"baseFeePerGas": []}),
+        proxy.result({"baseFeePerGas": ["lots"]}),
+        proxy.result(None),
+    ],
+    ids=["no such method", "nothing", "empty", "words", "null"],
+)
+async def test_a_node_without_a_history_of_fees_keeps_no_exit_waiting(world: World, answer: proxy.Answer) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    world.proxy.instead["eth_feeHistory"] = answer
+    claim = await world.send(EffectKind.CLAIM, leg, secret=PREIMAGE)
+    assert attempt_of(claim).fees.priority == world.settings.priority_floor
+    await world.node.mine()
+    assert (await world.chain.fate(claim)).state is TxState.MINED
+
+
+async def test_a_market_above_the_cap_is_said_once_and_so_is_a_cap_that_yields(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    base_fee = world.settings.fee_cap
+    world.proxy.instead["eth_feeHistory"] = proxy.result({"baseFeePerGas": [hex(base_fee)], "reward": []})
+    for _ in range(2):
+        assert await world.draft(EffectKind.CLAIM, leg, secret=PREIMAGE, left=86_400) is not None
+    said = capsys.readouterr().out
+    assert said.count("fee.held_back_by_cap") == 1
+    assert "fee.cap_yields" not in said
+    assert await world.draft(EffectKind.CLAIM, leg, secret=PREIMAGE, left=0) is not None
+    assert capsys.readouterr().out.count("fee.cap_yields") == 1
 
 
 def test_far_from_the_deadline_it_pays_what_others_pay() -> None:

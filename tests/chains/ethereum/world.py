@@ -47,6 +47,8 @@ SETTINGS: dict[str, Any] = {
         "ETH": {"decimals": 18, "minimum": 1, "maximum": "100_000_000_000_000_000_000", "tiers": [{"confirmations": 3}]}
     },
     "chain_id": CHAIN_ID,
+    "more_rpc_urls": (),
+    "quorum": 1,
     "contract": "",
     "from_block": 0,
     "finalized_from": 64,

@@ -23,11 +23,13 @@ TOKEN = re.compile(r'\s+|//[^\n]*|/\*.*?\*/|("(?:[^"\\]|\\.)*"|->|[A-Za-z_]\w*|\
 
 @dataclass(frozen=True)
 class Method:
-    """argument, result: None where there is none. mode: query, composite_query, oneway or empty."""
+    """argument, result: None where there is none. mode: query, composite_query, oneway or empty. more: arguments that
+    callers may leave out."""
 
     argument: t.Type | None
     result: t.Type | None
     mode: str
+    more: tuple[t.Type, ...] = ()
 
 
 class _Parser:
@@ -70,9 +72,9 @@ class _Parser:
         self._expect("->")
         results = self._tuple()
         mode = self._take() if self._tokens[self._at] in ("query", "composite_query", "oneway") else ""
-        assert len(arguments) <= 1, "one argument a method"
+        assert all(isinstance(more, t.Opt) for more in arguments[1:]), "one argument a method, and more to be left out"
         assert len(results) <= 1, "one result a method"
-        return Method(arguments[0] if arguments else None, results[0] if results else None, mode)
+        return Method(arguments[0] if arguments else None, results[0] if results else None, mode, tuple(arguments[1:]))
 
     def _tuple(self) -> list[t.Type]:
         self._expect("(")

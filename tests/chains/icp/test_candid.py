@@ -445,6 +445,13 @@ def test_the_canister_understands_what_we_say_and_we_what_it_answers(name: str, 
     assert read_ == common(taken, method.result, answered)
 
 
+def test_s14_a_lock_may_have_a_note_and_nothing_else_has_a_second_argument() -> None:
+    assert [name for name, method in METHODS.items() if method.more] == ["initiateSwap"]
+    (note,) = METHODS["initiateSwap"].more
+    assert isinstance(note, t.Opt)
+    assert note.inner is t.Blob is interface.Note.inner
+
+
 def test_every_update_is_an_update_and_every_query_a_query() -> None:
     modes = {name: METHODS[name].mode for name in SPOKEN}
     updates = {"initiateSwap", "completeSwap", "refundSwap", "resumeSwap", "acknowledgeSwap", "icrc2_approve"}

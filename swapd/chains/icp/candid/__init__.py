@@ -1,4 +1,4 @@
-"""Candid: what canisters are told and answer, one argument a method.
+"""Candid: what canisters are told and answer, mostly one argument a method.
 
 ic-py has a Candid of its own, which is not used here. It decodes without any bound on what a stranger's bytes may ask
 for, in a time that grows with the square of their length; takes legal answers for wrong ones (a field or a case more or
@@ -9,12 +9,12 @@ In Python: record → dict, tuple → tuple, variant → dict of the one case, o
 principal → bytes, func → (principal, method), null and reserved → None.
 
 - `types.py`     the types, as values
-- `encoding.py`  `encode`; what does not fit its type is Invalid
+- `encoding.py`  `encode`, `encode_all`; what does not fit its type is Invalid
 - `decoding.py`  `decode`; what does not fit the type expected is Unavailable: nobody has given an answer
 - `reader.py`    a message's bytes; `table.py` its own types; `textual.py` Candid as people type it
 """
 
 from swapd.chains.icp.candid.decoding import decode
-from swapd.chains.icp.candid.encoding import NO_ARGUMENTS, encode
+from swapd.chains.icp.candid.encoding import NO_ARGUMENTS, encode, encode_all
 
-__all__ = ["NO_ARGUMENTS", "decode", "encode"]
+__all__ = ["NO_ARGUMENTS", "decode", "encode", "encode_all"]

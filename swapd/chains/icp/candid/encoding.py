@@ -17,11 +17,18 @@ LARGEST_PRINCIPAL = 29
 def encode(type_: t.Type, value: object) -> bytes:
     """One argument. A record may lack its optional fields. Raises Invalid, with the place and never with the value
     itself: an argument may hold a secret (rule S9)."""
+    return encode_all((type_, value))
+
+
+def encode_all(*arguments: tuple[t.Type, object]) -> bytes:
+    """Several arguments, each as `encode` does it."""
     table = _TypeTable()
-    reference = table.reference(type_)
+    references = [table.reference(type_) for type_, _ in arguments]
     written = bytearray()
-    _write(type_, value, "argument", written)
-    return MAGIC + unsigned(len(table.entries)) + b"".join(table.entries) + b"\x01" + reference + written
+    for type_, value in arguments:
+        _write(type_, value, "argument", written)
+    types = unsigned(len(table.entries)) + b"".join(table.entries)
+    return MAGIC + types + unsigned(len(arguments)) + b"".join(references) + written
 
 
 def unsigned(number: int) -> bytes:
