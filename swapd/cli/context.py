@@ -61,9 +61,12 @@ async def open_vault(settings: Settings) -> Vault:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
-    """Vault, store and chains, opened and closed together. Chains are made but not connected: `start` them to act."""
-    vault = await open_vault(settings)
+async def open_house(settings: Settings, vault: Vault | None = None) -> AsyncIterator[House]:
+    """Vault, store and chains, opened and closed together. Chains are made but not connected: `start` them to act.
+
+    vault: one that is open already, whose passphrase need not be asked for again; it is closed too.
+    """
+    vault = vault or await open_vault(settings)
     try:
         store = await Store.open(settings.database.url, vault)
         try:

@@ -22,6 +22,12 @@ CLOCK_ALARM_SECONDS = 2 * 3600
 """How far a tip may be from this machine's clock: the furthest that Bitcoin lets a block's time be ahead."""
 
 
+DAMAGED = (
+    "all other swaps go on. `swapd backup` what there is, then bring the newest whole backup back with `swapd restore"
+    " FILE --replace`; a damaged request or claim alone can wait until its swap has ended"
+)
+
+
 @click.command()
 @json_option
 @command
@@ -79,11 +85,11 @@ async def _database(store: Store, settings: Settings, vault: Vault) -> Health:
         await require_bound(store, settings, vault)
         async with store.read() as reading:
             head = await reading.verify_audit()
-            damaged = (await reading.open_swaps()).damaged
+            damaged = await reading.damage()
     except SwapdError as error:
         return Health("database", False, str(error), "restore it from a backup; the chains and the seed hold the truth")
     if damaged:
-        return Health("database", False, "; ".join(map(str, damaged)), "restore these swaps from a backup")
+        return Health("database", False, "; ".join(map(str, damaged)), DAMAGED)
     return Health("database", True, f"schema up to date, audit chain whole to entry {head.seq}")
 
 

@@ -43,10 +43,10 @@ async def init(
     settings = load(config, os.environ)
     key_file = settings.vault.key_file
     made = not key_file.exists()
-    seed = await (_make_seed(settings, restore) if made else _open_seed(settings, restore))
+    seed = await (make_seed(settings, restore) if made else _open_seed(settings, restore))
     paper = words.words_from_seed(seed) if show_words else None
     with Vault(seed, settings.daemon.network) as vault:
-        await _make_database(settings, vault)
+        await make_database(settings, vault)
         fingerprint = vault.fingerprint
     if as_json:
         found = {"configuration": config and str(config), "key_file": str(key_file), "made": made, "seed": fingerprint}
@@ -79,7 +79,8 @@ def _kept_here(example: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _make_seed(settings: Settings, restore: bool) -> Secret:
+async def make_seed(settings: Settings, restore: bool) -> Secret:
+    """A key file, of a new seed or of one whose words are asked for. Returns the seed."""
     seed = _typed_words() if restore else keyfile.new_seed()
     passphrase = read_passphrase(settings.vault.passphrase_file, creating=True)
     settings.vault.key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -100,7 +101,8 @@ def _typed_words() -> Secret:
     return words.seed_from_words(click.prompt("the 24 words", hide_input=True, err=True))
 
 
-async def _make_database(settings: Settings, vault: Vault) -> None:
+async def make_database(settings: Settings, vault: Vault) -> None:
+    """At the newest schema, and bound to this seed and network."""
     await Store.upgrade(settings.database.url)
     store = await Store.open(settings.database.url, vault)
     try:

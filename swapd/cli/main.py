@@ -6,17 +6,22 @@ import sys
 from pathlib import Path
 
 import click
+import structlog
 
+from swapd.cli.backup import backup, restore
 from swapd.cli.context import CONFIG_VARIABLE, Context
 from swapd.cli.contract import contract
 from swapd.cli.devnet import devnet
 from swapd.cli.doctor import doctor
+from swapd.cli.health import health
 from swapd.cli.init import init
+from swapd.cli.recover import recover
 from swapd.cli.requests import requests
 from swapd.cli.run import run
 from swapd.cli.swap import swap
 from swapd.cli.timelocks import timelocks
 from swapd.cli.wallet import wallet
+from swapd.cli.watchtower import watchtower
 
 RECURSION_LIMIT = 1_000
 """Python's own. py_ecc, which comes with web3, raises it to 100,000 when imported, and then a deeply nested answer of a
@@ -34,10 +39,16 @@ node overflows the stack and kills the process. Nothing here needs it."""
 def main(context: click.Context, config: Path | None) -> None:
     """Atomic swaps between chains, with your own nodes and your own keys."""
     sys.setrecursionlimit(RECURSION_LIMIT)
+    # a command's answer has standard output for itself; `run` says what of its log goes where
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     context.obj = Context(config)
 
 
-for each in (init, run, swap, requests, wallet, timelocks, contract, devnet, doctor):
+COMMANDS = (
+    *(init, run, swap, requests, wallet, timelocks, contract),
+    *(doctor, health, backup, restore, recover, watchtower, devnet),
+)
+for each in COMMANDS:
     main.add_command(each)
 
 

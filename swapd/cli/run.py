@@ -9,16 +9,20 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 import structlog
 
 from swapd.cli.context import Context, command, open_house
+from swapd.cli.health import write_health
 from swapd.coordinator.daemon import Daemon, Pace
+from swapd.coordinator.house import House
 from swapd.errors import Rejected
 from swapd.settings import Settings
 from swapd.vault.hardening import forbid_core_dumps
+from swapd.watchtower.export import Packets
 
 
 @click.command()
@@ -26,32 +30,43 @@ from swapd.vault.hardening import forbid_core_dumps
 async def run(context: Context) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     settings = context.settings()
-    _log_as(settings)
+    log_as(settings)
     forbid_core_dumps()
-    with _alone_in(settings.daemon.data_dir):
+    with alone_in(settings.daemon.data_dir):
         await _run(settings)
 
 
 async def _run(settings: Settings) -> None:
     async with open_house(settings) as house:
-        daemon = Daemon(
-            house,
-            Pace(
-                tick=settings.daemon.tick_seconds,
-                sweep=settings.daemon.sweep_seconds,
-                lease=settings.daemon.lease_seconds,
-                stop=settings.daemon.stop_seconds,
-            ),
-            worker=settings.daemon.worker or socket.gethostname(),
-            halted=settings.entry.halted,
-        )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, daemon.stop)
-        await daemon.run()
+        await make_daemon(settings, house, halted=settings.entry.halted).run()
+
+
+def make_daemon(settings: Settings, house: House, *, halted: bool) -> Daemon:
+    """One that ends in good order on SIGTERM and Ctrl-C."""
+    daemon = Daemon(
+        house,
+        Pace(
+            tick=settings.daemon.tick_seconds,
+            sweep=settings.daemon.sweep_seconds,
+            lease=settings.daemon.lease_seconds,
+            stop=settings.daemon.stop_seconds,
+        ),
+        worker=settings.daemon.worker or socket.gethostname(),
+        halted=halted,
+        keeper=_packets(house, settings.watchtower.folder),
+        tell=partial(write_health, settings.daemon.data_dir),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, daemon.stop)
+    return daemon
+
+
+def _packets(house: House, folder: Path | None) -> Packets | None:
+    return None if folder is None else Packets(house, folder)
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """One daemon in one data folder: a second would take the first one's leases for its own, as after a crash."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / "daemon.lock").open("a") as file:
@@ -62,7 +77,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _log_as(settings: Settings) -> None:
+def log_as(settings: Settings) -> None:
     level = logging.getLevelNamesMapping()[settings.daemon.log_level.upper()]
     # libraries speak up only when something is wrong; swapd's own lines are structlog's
     logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s")

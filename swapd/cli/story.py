@@ -61,6 +61,10 @@ _TELL: dict[str, Callable[[dict[str, Any]], str]] = {
     "status": _status,
     "legs": _legs,
     "secret revealed": lambda _: "the secret is about to be shown: from here on it counts as public",
+    "recovered": lambda data: (
+        "found again from the seed and the chains" + (f"; {data['missing']}" if data["missing"] else "")
+    ),
+    "sightings forgotten": lambda _: "what chains had shown of it was damaged here, and is looked for again",
     "refund asked for": lambda _: "a refund was asked for",
     "transaction signed": _signed,
     "transaction sent": _fate("is handed to the network"),

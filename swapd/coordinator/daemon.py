@@ -6,6 +6,7 @@ APScheduler only wakes: it holds no job of value, so nothing is lost with it. Wh
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,13 +14,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from swapd.coordinator.execute import RETRY_SECONDS, Executor
 from swapd.coordinator.gate import Gate
+from swapd.coordinator.health import HEALTH_SECONDS, HealthBoard, Line
 from swapd.coordinator.house import House
-from swapd.coordinator.reconcile import Reconciler
+from swapd.coordinator.lifeboat import Lifeboat
+from swapd.coordinator.reconcile import Keeper, Reconciler
 from swapd.coordinator.requests import Intake, intakes
 from swapd.coordinator.watch import Watcher
 from swapd.crashpoint import crashpoint
-from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
-from swapd.store import Conflict, Lease, LeaseLost
+from swapd.errors import Rejected, SwapdError, Unavailable
+from swapd.store import Conflict, DamagedRow, Lease, LeaseLost
 
 log = structlog.get_logger()
 
@@ -39,23 +42,30 @@ class Pace:
 
 @dataclass
 class Daemon:
-    """worker: this process's name among those that share the database."""
+    """worker: this process's name among those that share the database. keeper: hears of every swap that was looked at.
+    tell: is given the lines of health again and again, with the time."""
 
     house: House
     pace: Pace
     worker: str
     halted: bool = False
+    keeper: Keeper | None = None
+    tell: Callable[[tuple[Line, ...], int], None] | None = None
     watchers: dict[str, Watcher] = field(init=False)
     gate: Gate = field(init=False)
+    health: HealthBoard = field(init=False)
     intakes: dict[str, Intake] = field(init=False)
+    lifeboat: Lifeboat = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _stop: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.watchers = {name: Watcher(self.house, name) for name in self.house.markets}
-        self.gate = Gate(self.watchers, self.halted)
+        self.gate = Gate(self.watchers, self.halted, store=lambda: self.house.store.trouble)
+        self.health = HealthBoard(self.house, self.gate, self.keeper)
+        self.lifeboat = Lifeboat(self)
         self.intakes = intakes(self.house, self.gate)
-        self._reconciler = Reconciler(self.house, self.gate, Executor(self.house))
+        self._reconciler = Reconciler(self.house, self.gate, Executor(self.house), self.keeper)
 
     def stop(self) -> None:
         """Finish what is under way and end `run`. May be called from a signal handler."""
@@ -74,6 +84,7 @@ class Daemon:
                     scheduler.add_job(self._look, "interval", [name, each], seconds=market.poll_seconds)
         scheduler.add_job(self._wake.set, "interval", seconds=self.pace.tick, name="tick")
         scheduler.add_job(self._sweep, "interval", seconds=self.pace.sweep, name="sweep")
+        scheduler.add_job(self._tell, "interval", seconds=HEALTH_SECONDS, name="health")
         scheduler.start()
         log.info("daemon.running", worker=self.worker, chains=sorted(self.house.markets))
         loop = asyncio.create_task(self._loop())
@@ -93,14 +104,33 @@ class Daemon:
             loop.result()
 
     async def _loop(self) -> None:
-        await self._begin()
         while not self._stop.is_set():
             self._wake.clear()
-            try:
-                await self.work()
-            except (Unavailable, Unknown) as error:
-                log.error("store.trouble", error=str(error))
+            await self.turn()
             await self._wake.wait()
+
+    async def turn(self) -> None:
+        """All that can be done now. While the database is in trouble that is to find out whether it still is, and the
+        exits that need none."""
+        try:
+            await self._mend()
+            if self.gate.starting:
+                await self._begin()
+            await self.work()
+        except SwapdError as error:
+            log.error("store.trouble", error=str(error), needed=self.house.store.trouble)
+        if self.house.store.trouble:
+            await self.lifeboat.work()
+
+    async def _mend(self) -> None:
+        """Raises while the database is not to be relied on."""
+        if not self.house.store.trouble:
+            return
+        await self.house.store.probe()
+        if not self.house.store.trouble:
+            log.warning("store.healthy")
+            self.lifeboat.land()
+            await self.sweep()
 
     async def start(self) -> None:
         """All of `run` that comes before its loop: for those who turn the loop themselves."""
@@ -113,13 +143,13 @@ class Daemon:
                 await watcher.start()
             except (Unavailable, Rejected) as error:
                 log.warning("chain.unhealthy", chain=watcher.name, reason=str(error))
+
+    async def _begin(self) -> None:
+        """Everything open is looked at once, and its exits are carried out, before anything new is begun."""
         crashpoint("daemon.release_all.before")
         async with self.house.store.write(self.worker) as writing:
             await writing.release_all(self.worker)
         crashpoint("daemon.release_all.after")
-
-    async def _begin(self) -> None:
-        """Everything open is looked at once, and its exits are carried out, before anything new is begun."""
         await asyncio.gather(*(watcher.look() for watcher in self.watchers.values()))
         await self.sweep()
         async with self.house.store.read() as reading:
@@ -134,6 +164,7 @@ class Daemon:
         crashpoint("daemon.begun")
         self.gate.starting = False
         await self.sweep()
+        await self.lifeboat.stock()
 
     async def sweep(self) -> None:
         """Make everything open due, however quiet the chains are."""
@@ -142,11 +173,33 @@ class Daemon:
             await writing.touch(row.id for row in found.swaps)
         for damaged in found.damaged:
             log.error("swap.damaged", error=str(damaged))
+            await self._look_again(damaged)
         self._wake.set()
+
+    async def _look_again(self, damaged: DamagedRow) -> None:
+        """What a chain showed once it shows again: such damage needs no person."""
+        if not damaged.by_looking:
+            return
+        async with self.house.store.write(self.worker) as writing:
+            await writing.forget_sightings(damaged.key)
+        for watcher in self.watchers.values():
+            watcher.forget(damaged.key)
+
+    async def _tell(self) -> None:
+        try:
+            lines = await self.health.look()
+            if self.tell is not None:
+                self.tell(lines, self.house.clock())
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise  # else it is the scheduler, which is shut down
+        except OSError as error:
+            log.error("health.not_told", error=str(error))
 
     async def _sweep(self) -> None:
         try:
             await self.sweep()
+            await self.lifeboat.stock()
         except SwapdError as error:
             log.error("store.trouble", error=str(error))
 
@@ -202,4 +255,5 @@ class Daemon:
     async def _end(self) -> None:
         for watcher in self.watchers.values():
             await self.house.chain(watcher.name).close()
+        await self.lifeboat.close()
         log.info("daemon.stopped", worker=self.worker)

@@ -16,6 +16,7 @@ from swapd.chains.base import Fate, HtlcChain, SignedTx, TxState
 from swapd.coordinator.funds import require_leg_funds
 from swapd.coordinator.house import House
 from swapd.coordinator.look import look
+from swapd.coordinator.notes import note_of
 from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, SwapdError, Unavailable
 from swapd.protocol.decide import Decision
@@ -75,6 +76,8 @@ class Executor:
 
     async def _attend(self, job: Job, stored: EffectRow) -> AsyncIterator[Exception]:
         """Follow what is out and do what is wanted. That the first fails keeps nobody from the second."""
+        for damaged in stored.damaged:
+            yield damaged
         try:
             stored = await self._follow(job, stored)
         except SwapdError as error:
@@ -109,23 +112,24 @@ class Executor:
         crashpoint("execute.fate.before")
         async with self.house.store.write() as writing:
             for txid, fate in changed.items():
-                await writing.record_fate(txid, fate)
+                await writing.record_fate(txid, fate, effect_id=stored.id)
         crashpoint("execute.fate.after")
         return await self._effect(stored.id)
 
     async def _pursue(self, job: Job, effect: Effect, stored: EffectRow) -> None:
         """It is wanted now: send what is signed, or sign what is better."""
         chain = self._chain(job, effect)
+        _require_whole(job, stored)
         last = stored.attempts[-1] if stored.attempts else None
         if last is not None and last.voiding and not _settled(last):
             # nothing is taking its place; when that is settled, a new one can be made
             if not _pending(last):
-                await self._hand_over(job, chain, last.tx)
+                await self._hand_over(job, stored, last.tx)
             return
         if effect.kind is EffectKind.LOCK and _decided(chain, stored):
             return  # S4: one lock was mined, or can not be mined any more; there is never another
         if last is not None and not last.voiding and last.sent_at is None:
-            await self._send(job, effect, last.tx)
+            await self._send(job, effect, stored, last.tx)
             return
         refusal = await self._again(chain, last) if last is not None and not last.voiding and _missing(last) else None
         if effect.kind is EffectKind.LOCK and last is None:
@@ -133,6 +137,8 @@ class Executor:
         if effect.reveals and not await self._cross(job, effect):
             return
         leg = job.row.watched_leg(effect.role)
+        if effect.kind is EffectKind.LOCK:
+            leg = replace(leg, note=note_of(self.house, job.row.terms, effect.role))
         bid = await self._bid(chain, effect)
         draft = await chain.draft(bid, leg, self._preimage(job, effect), _tried(stored), job.now)
         if draft is None:
@@ -148,7 +154,7 @@ class Executor:
             tx = draft.sign(sequence)
             await writing.add_attempt(stored.id, job.lease.fence, tx, account=account)
         crashpoint("execute.signed")
-        await self._send(job, effect, tx)
+        await self._send(job, effect, stored, tx)
 
     async def _again(self, chain: HtlcChain, last: Attempt) -> Rejected | None:
         """Send the same bytes again. A refusal may be about the fee alone, and then a better one follows."""
@@ -171,6 +177,8 @@ class Executor:
     async def _cross(self, job: Job, effect: Effect) -> bool:
         """The point of no return (S2), written down before anybody outside is shown the secret: a node that is asked to
         simulate a claim has seen it."""
+        if self.house.store.spare:
+            raise Unavailable("a secret is shown only when that can be written down")
         if not await self._still_wanted(job, effect):
             return False
         crashpoint("execute.reveal.before")
@@ -179,11 +187,11 @@ class Executor:
         crashpoint("execute.reveal.after")
         return True
 
-    async def _send(self, job: Job, effect: Effect, tx: SignedTx) -> None:
+    async def _send(self, job: Job, effect: Effect, stored: EffectRow, tx: SignedTx) -> None:
         """Over the line: after `mark_sent` the transaction counts as public, whatever happens."""
         if effect.kind is EffectKind.LOCK and not await self._still_wanted(job, effect):
             return
-        await self._hand_over(job, self._chain(job, effect), tx)
+        await self._hand_over(job, stored, tx)
         log.info("effect.sent", swap=job.row.id, effect=effect.key, txid=tx.txid, fee=tx.fee)
 
     async def _still_wanted(self, job: Job, effect: Effect) -> bool:
@@ -198,9 +206,10 @@ class Executor:
         log.info("effect.withdrawn", swap=job.row.id, effect=effect.key)
         return False
 
-    async def _hand_over(self, job: Job, chain: HtlcChain, tx: SignedTx) -> None:
+    async def _hand_over(self, job: Job, stored: EffectRow, tx: SignedTx) -> None:
+        chain = self._chain(job, stored.effect)
         async with self.house.store.write() as writing:
-            await writing.mark_sent(tx.txid, job.lease.fence, preparing=chain.prepares(tx))
+            await writing.mark_sent(tx.txid, job.lease.fence, preparing=chain.prepares(tx), effect_id=stored.id)
         crashpoint("execute.sent")
         await chain.broadcast(tx)
         crashpoint("execute.broadcast")
@@ -210,25 +219,34 @@ class Executor:
         if not stored.attempts or job.decision.status is None:
             return  # not to see a leg is no reason to take back what was sent for it
         last, chain = stored.attempts[-1], self._chain(job, stored.effect)
-        if _settled(last) or (_pending(last) and last.tx.sequence is None):
+        is_lock = stored.effect.kind is EffectKind.LOCK
+        if _settled(last) or (_pending(last) and last.tx.sequence is None and not is_lock):
             return
         fund_by = job.row.terms.leg(stored.effect.role).terms.fund_by
-        if stored.effect.kind is EffectKind.LOCK and last.sent_at is not None and job.now <= fund_by:
+        out = any(attempt.sent_at is not None for attempt in stored.attempts if not attempt.voiding)
+        if is_lock and out and job.now <= fund_by and not await self._in_the_way(chain, last):
             return  # it may still come, in time
         refusal = await self._again(chain, last) if last.voiding and last.sent_at and _missing(last) else None
-        draft = await chain.void([attempt.tx for attempt in stored.attempts if not _settled(attempt)])
+        draft = await chain.void([attempt.tx for attempt in stored.attempts if not _settled(attempt)], out=out)
         if draft is None:
             if refusal is not None:
                 raise refusal
             if last.voiding and last.sent_at is None:
-                await self._hand_over(job, chain, last.tx)
+                await self._hand_over(job, stored, last.tx)
             return
         crashpoint("execute.void.drafted")
         async with self.house.store.write() as writing:
             tx = draft.sign(last.tx.sequence)
             await writing.add_attempt(stored.id, job.lease.fence, tx, voiding=True)
         crashpoint("execute.void.signed")
-        await self._hand_over(job, chain, tx)
+        await self._hand_over(job, stored, tx)
+
+    async def _in_the_way(self, chain: HtlcChain, last: Attempt) -> bool:
+        """Whether it holds a place that others wait behind, and nobody knows it any more: so it would hold them up."""
+        if not chain.in_order or not _missing(last):
+            return False
+        async with self.house.store.read() as reading:
+            return await reading.earliest_deadline(chain.name) is not None
 
     async def _settle(self, job: Job, effect_id: int, trouble: str) -> None:
         """Write down how far the effect is, when that changed."""
@@ -271,6 +289,17 @@ class Executor:
         if job.row.terms.secret is SecretHolder.SELF:
             return self.house.secrets.preimage(job.row.terms.index)
         raise SwapdError(f"a claim of swap {job.row.id} was wanted before its secret was known")
+
+
+def _require_whole(job: Job, stored: EffectRow) -> None:
+    """S4, if the database has lost something: a lock of which not all is known is never made. A claim or a refund that
+    is made once more does no harm."""
+    if stored.effect.kind is not EffectKind.LOCK:
+        return
+    if stored.damaged:
+        raise stored.damaged[0]
+    if not stored.attempts and stored.effect.role in job.row.memory.lock_sent:
+        raise Rejected(f"the lock of the {stored.effect.role.value} leg was sent, and is not in the database any more")
 
 
 def _urgency(stored: EffectRow) -> tuple[bool, bool, int, int]:

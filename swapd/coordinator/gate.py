@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from swapd.coordinator.watch import Watcher
@@ -11,17 +11,21 @@ from swapd.store import SwapRow
 
 @dataclass
 class Gate:
-    """halted: by the operator's configuration. starting: until everything open has been looked at once."""
+    """halted: by the operator's configuration. starting: until everything open has been looked at once. store: what is
+    wrong with the database, "" while nothing is."""
 
     watchers: Mapping[str, Watcher]
     halted: bool
     starting: bool = True
+    store: Callable[[], str] = str
 
     @property
     def closed(self) -> str:
         """Why nothing new is begun at all, "" if it is."""
         if self.halted:
             return "halted by configuration"
+        if trouble := self.store():
+            return f"store: {trouble}"
         return "starting: what is open is looked at first" if self.starting else ""
 
     def reason(self, row: SwapRow) -> str:

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Look:
-    """What both chains show of a swap at one moment. trouble: why a leg is UNKNOWN, in words."""
+    """What both chains show of a swap at one moment. trouble: why a leg is UNKNOWN, or in doubt, in words."""
 
     views: dict[Role, LegView]
     clocks: Clocks
@@ -54,7 +54,8 @@ async def _side(
         chain = house.chain(name)
         if chain.fingerprint(row.terms.leg(role).terms) != row.legs[role].fingerprint:
             raise Rejected("configured for another contract or network than when the swap was made")
-        return await chain.view(row.watched_leg(role)), await chain.clock(), ""
+        view, clock = await chain.view(row.watched_leg(role)), await chain.clock()
+        return view, clock, f"{name}: {view.doubt}" if view.doubt else ""
     except SwapdError as error:
         return UNKNOWN_VIEW, None, f"{name}: {error}"
     except Exception as error:  # a mistake of ours about one chain must not stop the other's exits

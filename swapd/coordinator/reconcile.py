@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -24,9 +26,22 @@ WATCH_AFTER = 90 * 86_400
 (rule S12), and every watched leg costs a little at each look. What is locked is watched for ever; for what comes later
 still, `swapd swap refund` looks once more."""
 
+RESTORED = "it came out of a backup: what swapd had not funded by then it never funds, and claims and refunds go on"
+
 UNANSWERED = "the answer to its request does not stand on the chain yet"
 """Why a swap that somebody asked for on a chain is not begun. Whatever else answers, or a swapd that lost its database
 and took the request for new, the chain keeps one answer: so of one request one swap is funded."""
+
+
+class Keeper(Protocol):
+    """Who keeps a copy of how each swap stands, outside of the database: for a second machine, should this one burn.
+    trouble: by swap, why its copy could not be written."""
+
+    @property
+    def trouble(self) -> Mapping[str, str]: ...
+
+    async def keep(self, row: SwapRow) -> None:
+        """Never raises, and never takes long: it is asked after everything that is due was sent."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class Reconciler:
     house: House
     gate: Gate
     executor: Executor
+    keeper: Keeper | None = None
 
     async def reconcile(self, lease: Lease) -> None:
         unread = await self._unread(lease.swap_id)
@@ -55,7 +71,7 @@ class Reconciler:
                 decision,
                 seen.views,
                 note=note,
-                reason="; ".join(seen.trouble) or closed,
+                reason="; ".join(seen.trouble) or closed or ("" if status.ended else _restored(row)),
                 watched=self._worth_watching(row, status, seen),
             )
         crashpoint("reconcile.recorded")
@@ -72,6 +88,8 @@ class Reconciler:
         if pause:
             async with self.house.store.write() as writing:
                 await writing.wake_by(row.id, self.house.clock() + pause)
+        if self.keeper is not None:
+            await self.keeper.keep(row)
 
     async def _unread(self, swap_id: str) -> list[str]:
         """Chains on which the swap's past is not known. A swap that is new to this process is looked for at once."""
@@ -93,3 +111,8 @@ class Reconciler:
         clocks = [clock for role in Role if (clock := seen.clocks.of(role)) is not None]
         now = min(clocks, default=self.house.clock())
         return now < row.terms.initiator.terms.timelock + WATCH_AFTER
+
+
+def _restored(row: SwapRow) -> str:
+    """For people, who may wonder why a leg is not funded: see `Memory.restored`."""
+    return RESTORED if row.memory.restored else ""

@@ -73,7 +73,11 @@ class Intake:
 
     async def _pass(self) -> bool:
         async with self.house.store.read() as reading:
-            cursor = await reading.cursor(self._cursor)
+            try:
+                cursor = await reading.cursor(self._cursor)
+            except DamagedRow as error:
+                log.error("cursor.damaged", chain=self.name, error=str(error))
+                cursor = None
         asked = await self.board.asked(cursor)
         woken = False
         if asked.cursor != cursor:

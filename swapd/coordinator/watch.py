@@ -14,12 +14,13 @@ import structlog
 
 from swapd.chains.base import Sighting, WatchedLeg
 from swapd.coordinator.house import House
+from swapd.coordinator.places import Places
 from swapd.crashpoint import crashpoint
-from swapd.errors import Invalid, Rejected, Unavailable
+from swapd.errors import SwapdError
 from swapd.protocol.decide import legs_in_flight
 from swapd.protocol.observation import LegState
 from swapd.protocol.terms import Role
-from swapd.store import SwapRow
+from swapd.store import DamagedRow, SwapRow
 
 log = structlog.get_logger()
 
@@ -44,16 +45,30 @@ class Watcher:
     _hints: frozenset[Sighting] = frozenset()
     _time: int | None = None
     _read_at: int = 0
+    _nodes: str = ""
+    """What the chain itself says against resting anything new on its nodes."""
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = Places(self.house, self.name)
 
     @property
     def doubt(self) -> str:
         """Why nothing new may rest on this chain at this moment, "" if it may. A chain that stands still comes into
         doubt by itself, since our clock goes on."""
-        return self.trouble or ("" if self._time is None else self.house.drift(self.name, self._time))
+        return self.trouble or self._nodes or ("" if self._time is None else self.house.drift(self.name, self._time))
 
     def knows(self, swap_id: str) -> bool:
         """Whether everything that happened here to this swap has been looked for."""
         return swap_id in self._met
+
+    def forget(self, swap_id: str) -> None:
+        """Its sightings are gone from the database: it is looked for from its birth, as after a start."""
+        self._met.discard(swap_id)
+
+    def resumed(self) -> None:
+        """The chain is started, and keeps what it has to keep: another watcher saw to it."""
+        self._started = True
 
     async def start(self) -> None:
         """Connect, and keep what stored transactions use. Raises Invalid for a node of another network: nothing may go
@@ -77,7 +92,7 @@ class Watcher:
                     await self.start()
                 woken = await self._look()
                 woken |= await self._read_clock()
-        except (Unavailable, Rejected, Invalid) as error:
+        except SwapdError as error:
             if not self.trouble:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
             self.trouble = str(error)
@@ -95,7 +110,9 @@ class Watcher:
         """True if ours was set back: what is due was written down by the old one, so all of it is made due now."""
         now, before = self.house.clock(), self._read_at
         if self._time is None or not before <= now < before + CLOCK_SECONDS:
-            self._time = (await self.house.chain(self.name).clock()).time
+            clock = await self.house.chain(self.name).clock()
+            self._time, self._nodes = clock.time, clock.doubt
+            await self.places.look()
             self._read_at = now
         if now >= before:
             return False
@@ -108,10 +125,15 @@ class Watcher:
         chain = self.house.chain(self.name)
         async with self.house.store.read() as reading:
             found = await reading.open_swaps(self.name)
-            cursor = await reading.cursor(self.name)
+            try:
+                cursor, lost = await reading.cursor(self.name), False
+            except DamagedRow as error:
+                log.error("cursor.damaged", chain=self.name, error=str(error))
+                cursor, lost = None, True
         rows = {row.id: row for row in found.swaps}
         legs = [row.watched_leg(role) for row in found.swaps for role in Role if self._here(row, role)]
-        strangers = [leg for leg in legs if leg.swap_id not in self._met and not leg.sightings]
+        # what happened since a cursor that can not be read is looked for from the birth of each leg
+        strangers = [leg for leg in legs if lost or (leg.swap_id not in self._met and not leg.sightings)]
         early = await chain.rescan(strangers) if strangers else []
         scan = await chain.scan(cursor, legs)
         hints = frozenset(await chain.mempool(_with(legs, (*early, *scan.sightings))))

@@ -25,6 +25,7 @@ from swapd.settings.models import (
     EntrySettings,
     Settings,
     VaultSettings,
+    WatchtowerSettings,
 )
 from swapd.settings.sources import Given, GivenKeys, Words, read_environment, read_file
 
@@ -88,7 +89,11 @@ def _value(key: Key, given: Given, data_dir: str) -> Any:
 
 def _shown(key: Key, value: Any) -> Any:
     """The value as an error may show it: of a URL only what is no secret (providers put keys into paths)."""
-    if not key[-1].endswith("url") or not isinstance(value, str):
+    if not any(part.endswith(("url", "urls")) for part in key):
+        return value
+    if isinstance(value, list | tuple):
+        return Words("a list of URLs")
+    if not isinstance(value, str):
         return value
     try:
         url = urlsplit(value)
@@ -107,6 +112,7 @@ def _settings(given: GivenKeys) -> Settings:
         database=_section(DatabaseSettings, ("database",), given),
         vault=_section(VaultSettings, ("vault",), given),
         entry=_section(EntrySettings, ("entry",), given),
+        watchtower=_section(WatchtowerSettings, ("watchtower",), given),
         devnet=_section(DevnetSettings, ("devnet",), given),
         chains=MappingProxyType(chains),
     )

@@ -45,6 +45,13 @@ class EntrySettings(Section):
     clock_slack_seconds: Seconds
 
 
+class WatchtowerSettings(Section):
+    folder: Path | None
+    gas_key_file: Path | None
+    look_seconds: Pause
+    grace_seconds: Seconds
+
+
 class DevnetSettings(Section):
     bitcoind: Path | None
     anvil: Path | None
@@ -56,6 +63,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "database": DatabaseSettings,
     "vault": VaultSettings,
     "entry": EntrySettings,
+    "watchtower": WatchtowerSettings,
     "devnet": DevnetSettings,
 }
 
@@ -71,6 +79,7 @@ class Settings:
     database: DatabaseSettings = field(repr=False)
     vault: VaultSettings
     entry: EntrySettings
+    watchtower: WatchtowerSettings
     devnet: DevnetSettings
     chains: Mapping[str, ChainSettings] = field(repr=False)
 

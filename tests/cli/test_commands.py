@@ -21,7 +21,7 @@ from swapd.protocol.terms import Asset
 from tests.cli.conftest import WEI
 from tests.cli.desk import CONFIG, PERSON_TO_HOT, Desk
 
-DAEMON = {"swapd run"}
+DAEMON = {"swapd run", "swapd watchtower run"}
 """Prints no data, but a log, whose form `daemon.log_format` decides."""
 
 

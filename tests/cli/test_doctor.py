@@ -17,7 +17,8 @@ from tests.cli.desk import CONFIG, HOT_TO_PERSON, PERSON_ETH, Desk
 
 EVERYTHING = [
     *("configuration", "key file", "database"),
-    *("bitcoin node", "bitcoin clock", "bitcoin mempool", "bitcoin wallet", "bitcoin reserved coins", "bitcoin tip"),
+    *("bitcoin node", "bitcoin clock", "bitcoin mempool", "bitcoin fees"),
+    *("bitcoin wallet", "bitcoin reserved coins", "bitcoin tip"),
     *("ethereum network", "ethereum sync", "ethereum clock", "ethereum contract", "ethereum balance", "ethereum tip"),
 ]
 

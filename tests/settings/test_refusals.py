@@ -243,3 +243,11 @@ def test_a_node_elsewhere_is_not_asked_by_plain_http(refused: Refusal) -> None:
 
 def test_unless_the_operator_says_that_the_way_there_is_private(loaded: Callable[..., object]) -> None:
     loaded('[daemon]\ntrusted_hosts = ["geth"]', SWAPD__CHAINS__ETHEREUM__RPC_URL="http://geth:8545")
+
+
+def test_a_url_among_several_is_not_shown_either(refused: Refusal) -> None:
+    """Providers put keys into them."""
+    for wrong in ('["http://geth.example/secret-key"]', '["ws://127.0.0.1/secret-key"]', '"https://x/secret-key"'):
+        error = refused(f"[chains.ethereum]\nmore_rpc_urls = {wrong}")
+        assert "more_rpc_urls" in error.field
+        assert "secret-key" not in str(error)

@@ -1,0 +1,83 @@
+"""Exits without a database (rule S8): claims of a secret that is out, and refunds that are due, go on in memory.
+
+To persist before acting guards against three things that can not be taken back: a second lock, a forgotten reveal, and
+a nonce that two of our own transactions want. The first two are never done here: entry is shut, and a secret that is
+not known to be out is not shown. The third costs a fee at worst: of two transactions on one nonce one is mined, and
+what the other was for is sent anew. A claim or a refund itself pays a fixed address, and no chain carries it out twice;
+so sent and forgotten it does no harm. After the trouble the database learns what happened the way it learns
+everything: from the chains.
+
+There is little code here because nothing is done in another way than always: a second daemon, shut and without its own
+clock, works on a copy in memory of what was open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from swapd.errors import SwapdError
+from swapd.store import Store
+
+if TYPE_CHECKING:
+    from swapd.coordinator.daemon import Daemon
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Lifeboat:
+    """daemon: the one that can not work. afloat: it is in use."""
+
+    daemon: Daemon
+    afloat: bool = False
+    _spare: Store | None = None
+    _boat: Daemon | None = None
+
+    async def stock(self) -> None:
+        """Take what is open on board; called while all is well, and once more when it is not, for what can be read."""
+        try:
+            self._spare = await self.daemon.house.store.copy_open(self._spare)
+        except SwapdError as error:
+            log.warning("lifeboat.not_stocked", error=str(error))  # then with what was on board before
+
+    async def work(self) -> None:
+        """Look at all chains, and carry out the exits that are due. Never raises."""
+        try:
+            if not self.afloat:
+                await self._launch()
+            if self._boat is None:
+                return
+            for watcher in self._boat.watchers.values():
+                await watcher.look()
+            await self._boat.work()
+        except SwapdError as error:
+            log.error("lifeboat.trouble", error=str(error))
+        except Exception:  # it is the last line: the next pass tries again
+            log.exception("lifeboat.mistake")
+
+    async def _launch(self) -> None:
+        await self.stock()
+        self.afloat = True
+        if self._spare is None:
+            log.error("lifeboat.empty")
+            return
+        house = replace(self.daemon.house, store=self._spare)
+        # its gate stays in the state of a start: nothing new is begun, and nothing that was sent is let go
+        self._boat = type(self.daemon)(house, self.daemon.pace, self.daemon.worker)
+        for watcher in self._boat.watchers.values():
+            watcher.resumed()
+        await self._boat.sweep()
+        log.warning("lifeboat.afloat", trouble=self.daemon.house.store.trouble)
+
+    def land(self) -> None:
+        """The database is back."""
+        if self.afloat:
+            log.warning("lifeboat.landed")
+        self.afloat, self._boat = False, None
+
+    async def close(self) -> None:
+        if self._spare is not None:
+            await self._spare.close()
