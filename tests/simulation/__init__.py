@@ -1,0 +1,1 @@
+"""Whole swaps against fake chains, by the hundred thousand: see docs/simulation.md."""
