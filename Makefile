@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv nodes canisters test-tools demo test lint types bench bench-gas bench-bitcoin bench-icp bench-swap clean
+.PHONY: help venv nodes canisters test-tools demo test test-full crash-matrix simulate lint types bench bench-gas bench-bitcoin bench-icp bench-swap clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,16 @@ demo: nodes ## Twelve swaps on real nodes; make demo ARGS=--keep leaves everythi
 
 test: nodes test-tools ## All tests; make test ARGS='-k reorg' picks some
 	@$(RUN) -m pytest -n 2 $(ARGS)
+
+test-full: nodes test-tools ## All tests with all of their slow matrices: hours
+	@$(RUN) -m pytest -n 2 -m 'full or not full' $(ARGS)
+	@$(RUN) -m tests.crash
+
+crash-matrix: nodes ## Daemons killed at every crash point, in every pair and ending; make crash-matrix ARGS='--most 1' is a part
+	@$(RUN) -m tests.crash $(ARGS)
+
+simulate: $(READY) ## 600,000 swaps against fake chains and a dishonest other side; make simulate ARGS='--swaps 5000'
+	@$(RUN) -m tests.simulation $(ARGS)
 
 lint: $(READY) ## Style and format
 	@$(RUN) -m ruff check

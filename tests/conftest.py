@@ -20,6 +20,15 @@ from swapd.devnet.node import Node
 from swapd.devnet.postgres import PostgresServer
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests recorded as their summary, after everything else."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, line in getattr(report, "user_properties", ()):
+                if name == "summary" and report.when == "call":
+                    terminalreporter.write_line(str(line))
+
+
 @pytest.fixture(scope="session")
 def bitcoind() -> Iterator[Bitcoind]:
     """A regtest node with 111 blocks up to now and a rich miner, shared by the tests of this worker."""

@@ -1,6 +1,6 @@
 """The rooms of the package and what each may know of the others: imports point downwards only.
 
-    cli, api → coordinator → store, chains, vault → protocol
+    cli, api → watchtower → coordinator → store, chains, vault → protocol
 
 `settings` lies below the coordinator and above the chains. `devnet` is for tests, bench, demo and the terminal; it
 drives whole daemons, so it may look at everything but the doors. A new room needs its line here.
@@ -39,16 +39,17 @@ ROOMS: dict[str, set[str]] = {
         "vault",
         "settings",
     },
+    "watchtower": {"errors", "protocol", "store", "chains.base", "vault", "coordinator"},
     "devnet": {"errors", "protocol", "store", "chains", "vault", "settings"},
     "api": {"errors", "protocol", "store", "chains", "vault", "settings", "coordinator"},
-    "cli": {"errors", "protocol", "store", "chains", "vault", "settings", "coordinator", "api", "devnet"},
+    "cli": {"errors", "protocol", "store", "chains", "vault", "settings", "coordinator", "watchtower", "api", "devnet"},
     "__main__": {"cli"},
 }
 """What each room may import besides itself, from the bottom up; "chains.base" is that file of the room alone."""
 
 SIDE_BY_SIDE = {"vault", "store", "chains"}
 
-NAMELESS = ("protocol", "coordinator")
+NAMELESS = ("protocol", "coordinator", "watchtower")
 """Rooms that know no chain by its name."""
 
 CHAIN_NAMES = re.compile(
