@@ -287,8 +287,9 @@ class HtlcChain(Protocol):
 
     async def close(self) -> None: ...
 
-    async def examine(self) -> Sequence[Health]:
-        """What is right and wrong with node, wallet and contract. Never raises for what it can report."""
+    async def examine(self, now: int | None = None) -> Sequence[Health]:
+        """What is right and wrong with node, wallet and contract. Never raises for what it can report. now: by the
+        caller's clock, with which the chain's is compared; this machine's if it is not given."""
 
     async def clock(self) -> ChainClock: ...
 
@@ -387,7 +388,8 @@ class Ordered(Protocol):
         """The account's first place that is not used in a block, and the first that is not taken by what is pending."""
 
     async def fill(self, sequence: int) -> None:
-        """Send a transaction of nothing to ourselves in this place. Harmless twice: a place is used once."""
+        """Send a transaction of nothing to ourselves in this place; again: for more, if the last one pays too little by
+        now. Harmless twice: a place is used once."""
 
 
 @runtime_checkable

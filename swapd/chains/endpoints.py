@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from swapd.chains.alarm import Alarms
 from swapd.chains.base import Health
-from swapd.chains.quorum import time_of
+from swapd.chains.quorum import reached, time_of
 from swapd.chains.standing import FIRST_PAUSE, LONGEST_PAUSE, Endpoint, NoAnswer
 from swapd.errors import Invalid, Rejected, SwapdError, Unavailable, Unknown
 
@@ -25,11 +27,22 @@ PATIENCE_SECONDS = 2.0
 SCAN_PATIENCE_SECONDS = 15.0
 """The same where a node reads many blocks, and one may have more of them to read than another."""
 
+BELOW_QUORUM = 5
+"""Times that patience for the others, once one has answered and not enough have: what they might say would let
+something new begin, and nothing of that is as urgent as an exit, for which one answer is enough."""
+
+AT_ALL = 60
+"""Times that patience for the first answer. Each request has a bound of its own, and this is one on all of them: a node
+that answers one after another slowly must not hold a look up for ever."""
+
 PROBE_SECONDS = 5.0
 """Between two questions to a node that is passed over: a quarter of a minute after it is well, it is asked again."""
 
 FORK_SECONDS = 30.0
 """Between two comparisons of the nodes' chains: a fork that is deep enough to matter lasts longer."""
+
+_ALL_REFUSED = "every node is on another network"
+_TOO_SLOW = "it did not answer in time"
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -38,7 +51,8 @@ _R = TypeVar("_R")
 class Endpoints(Generic[_T]):
     """nodes: by the names of their settings, the preferred one first. quorum: how many have to agree. lag: blocks that
     a node may be behind. check: raises Invalid for a node of another network; asked before the first use of each, since
-    one that is away at the start may come back as anything, and again after it was passed over."""
+    one that is away at the start may come back as anything, and again after it was passed over (a single one: after
+    each time that it was away)."""
 
     def __init__(
         self,
@@ -76,29 +90,36 @@ class Endpoints(Generic[_T]):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def start(self) -> None:
-        """Look at the network of every node. Raises Invalid for one on another, Unavailable if none can be reached."""
-        found = await asyncio.gather(*(self._check(each.node) for each in self._all), return_exceptions=True)
-        for each, error in zip(self._all, found, strict=True):
-            if isinstance(error, BaseException) and not isinstance(error, Unavailable):
-                raise error if self._alone or not isinstance(error, Invalid) else _named(each.name, error)
-        for each, error in zip(self._all, found, strict=True):
-            if isinstance(error, NoAnswer):
-                self._failed(each, error)
-            each.admitted = each.admitted or error is None
-        if all(found):
-            raise next(error for error in found if error is not None)
+        """Look at the network of every node. Raises Invalid if the only one, the preferred one or most of those that
+        answer are on another, Unavailable or Rejected if none is of use. Any other one on another network is never
+        asked, and people are told: exits need no more than one node, and must not wait for somebody's witness."""
+        if self._alone:
+            (each,) = self._all
+            each.admitted = False
+            with self._sorted(each):
+                await self._check(each.node)
+            each.admitted = True
+            return
+        try:
+            well = len(await self.every(_nothing))
+        except (Unavailable, Rejected):
+            well = 0
+            if not any(each.refused for each in self._all):
+                raise
+        wrong = [(each, each.wrong) for each in self._all if each.wrong is not None]
+        for each, error in wrong:
+            if each is self._all[0] or len(wrong) > well:
+                raise _named(each.name, error)
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    async def first(
-        self, question: Callable[[_T], Awaitable[_R]], patience: float | None = None, *, insist: bool = False
-    ) -> _R:
+    async def first(self, question: Callable[[_T], Awaitable[_R]], patience: float | None = None) -> _R:
         """The answer of the first node that has one: the healthy ones in their order, then the others. For what nothing
-        rests on that can not be taken back.
+        rests on that can not be taken back. A node that says no is not the last word: an exit that one of them lets
+        through goes on.
 
         patience: seconds after which the next one is asked too, if there is none; None to wait for each in turn.
-        insist: a node that says no is not the last word either: an exit that one of them lets through goes on. Raises
-        what the nodes say: Rejected if one says no, Unavailable if none answers.
+        Raises what the nodes say: Rejected if one says no, Unavailable if none answers.
         """
         if self._alone:
             return await self._ask(self._all[0], question)
@@ -123,8 +144,6 @@ class Endpoints(Generic[_T]):
                         errors.append(f"{each.name}: {error}")
                         continue
                     except Rejected as error:
-                        if not insist:
-                            raise
                         refusals.append(error)
                         continue
                     self._outrun(running.values())
@@ -133,25 +152,27 @@ class Endpoints(Generic[_T]):
             await _cancel(running)
         if refusals:
             raise refusals[0]
-        raise Unavailable("; ".join(errors))
+        raise Unavailable("; ".join(errors) or _ALL_REFUSED)
 
     async def every(
         self, question: Callable[[_T], Awaitable[_R]], patience: float = PATIENCE_SECONDS
     ) -> list[tuple[Endpoint[_T], _R]]:
         """The answers of all nodes that have one, asked at once: at least one, for what needs a quorum. When `quorum`
-        have answered, the others have `patience` seconds left. Raises Unavailable, or Rejected if nobody says else."""
+        have answered, the others have `patience` seconds left, and longer below it; but nobody is waited for without
+        end. Raises Unavailable, or Rejected if nobody says else."""
         if self._alone:
             return [(self._all[0], await self._ask(self._all[0], question))]
         running = {asyncio.create_task(_coroutine(self._ask(each, question))): each for each in self._to_ask()}
         answers: list[tuple[Endpoint[_T], _R]] = []
         errors: list[tuple[str, SwapdError]] = []
-        until: float | None = None
+        until = self._now() + AT_ALL * patience
         try:
             while running:
-                left = None if until is None else max(0.0, until - self._now())
+                left = max(0.0, until - self._now())
                 done, _ = await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
                     self._outrun(running.values())
+                    errors += [(each.name, Unavailable(_TOO_SLOW)) for each in running.values()]
                     break
                 for task in done:
                     each = running.pop(task)
@@ -159,24 +180,25 @@ class Endpoints(Generic[_T]):
                         answers.append((each, task.result()))
                     except (Unavailable, Rejected) as error:
                         errors.append((each.name, error))
-                if until is None and len(answers) >= self.quorum:
-                    until = self._now() + patience
+                if answers:
+                    until = min(until, self._now() + patience * (1 if len(answers) >= self.quorum else BELOW_QUORUM))
         finally:
             await _cancel(running)
         if not answers:
             names = [each.name for each in self._all]
             errors.sort(key=lambda error: names.index(error[0]))
             words = "; ".join(f"{name}: {error}" for name, error in errors)
-            raise (Rejected if all(isinstance(error, Rejected) for _, error in errors) else Unavailable)(words)
+            refused = bool(errors) and all(isinstance(error, Rejected) for _, error in errors)
+            raise Rejected(words) if refused else Unavailable(words or _ALL_REFUSED)
         return sorted(answers, key=lambda answer: self._all.index(answer[0]))
 
     async def hand_in(self, deed: Callable[[_T], Awaitable[None]]) -> None:
         """Have all nodes do something, the unhealthy ones too; returns as soon as one has, and goes on with the others.
         If none has, raises what says the least of what became of it: Unknown, else Rejected, else Unavailable."""
         if self._alone:
-            return await self._ask(self._all[0], deed, patiently=False)
+            return await self._ask(self._all[0], deed, is_deed=True)
         tasks = [
-            asyncio.create_task(_coroutine(self._ask(each, deed, patiently=False)))
+            asyncio.create_task(_coroutine(self._ask(each, deed, is_deed=True)))
             for each in self._all
             if not each.refused
         ]
@@ -191,17 +213,26 @@ class Endpoints(Generic[_T]):
             for trouble in errors:
                 if isinstance(trouble, kind):
                     raise trouble
-        raise Unavailable("every node is on another network")
+        raise Unavailable(_ALL_REFUSED)
 
-    async def _ask(self, each: Endpoint[_T], question: Callable[[_T], Awaitable[_R]], *, patiently: bool = True) -> _R:
-        """patiently: not while it wants to be left alone."""
+    async def _ask(self, each: Endpoint[_T], question: Callable[[_T], Awaitable[_R]], *, is_deed: bool = False) -> _R:
+        """is_deed: it is done also while the node wants to be left alone, and may have been done where it fails."""
         left = each.pause - self._now()
-        if patiently and left > 0:
+        if not is_deed and left > 0:
             raise Unavailable(f"the node says that it is asked too much: asked again in {left:.0f} s")
-        try:
-            if not each.admitted:
-                await self._admit(each)
+        if not each.admitted:
+            await self._admit(each)
+        with self._sorted(each, is_deed=is_deed):
             answer = await question(each.node)
+        self._answered(each)
+        return answer
+
+    @contextmanager
+    def _sorted(self, each: Endpoint[_T], *, is_deed: bool = False) -> Iterator[None]:
+        """Whatever goes wrong in here is noted. What a node says that can not be understood is no answer of its, and
+        must not keep the answers of others from being heard."""
+        try:
+            yield
         except NoAnswer as error:
             self._failed(each, error)
             raise
@@ -211,17 +242,36 @@ class Endpoints(Generic[_T]):
         except Rejected:
             self._answered(each)
             raise
-        self._answered(each)
-        return answer
+        except SwapdError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a node makes our code stumble over
+            # its text may hold anything that the node said (S9): the type, and where it was
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            words = f"its answer makes no sense ({type(error).__name__}, {Path(at.filename).name}:{at.lineno})"
+            self._failed(each, NoAnswer(words))
+            raise (Unknown if is_deed else NoAnswer)(words) from None
 
     async def _admit(self, each: Endpoint[_T]) -> None:
+        """Raises Unavailable for a node of another network, or one that says no to the question which one it is on."""
         try:
-            await self._check(each.node)
+            with self._sorted(each):
+                await self._check(each.node)
+        except Rejected as error:
+            self._failed(each, NoAnswer(str(error)))
+            raise Unavailable(str(error)) from None
         except Invalid as error:
-            each.refused = f"it is never asked, being no node of this network: expected {error.expected}"
+            refused = f"it is never asked, being no node of this network: expected {error.expected}"
+            if self._alone:  # there is no other: it is looked at again whenever it is needed
+                raise Unavailable(refused) from None
+            each.refused, each.wrong = refused, error
             self._tell(each)
-            raise Unavailable(each.refused) from None
+            raise Unavailable(refused) from None
         each.admitted = True
+
+    @property
+    def refused_first(self) -> str:
+        """Why the preferred node is never asked, "" if it may be: for what is asked of it past all this (a wallet)."""
+        return self._all[0].refused
 
     # -- whom to ask -----------------------------------------------------------------------------------------------
 
@@ -250,8 +300,8 @@ class Endpoints(Generic[_T]):
         was = each.healthy
         each.trouble = str(error)
         each.answers.note(False)
-        if not each.answers.good and not self._alone:
-            each.admitted = False
+        if not error.overloaded and (self._alone or not each.answers.good):
+            each.admitted = False  # whatever comes back in its place is looked at first
         self._changed(each, was)
 
     def _outrun(self, slow: Any) -> None:
@@ -276,7 +326,10 @@ class Endpoints(Generic[_T]):
         height_of: Callable[[_R], int],
         hash_at: Callable[[_T, int], Awaitable[str | None]],
     ) -> list[_R]:
-        """The tips of the nodes that are where most are, and a look at those that are not. At least one."""
+        """The tips of the nodes that are where most are, and a look at those that are not. At least one.
+
+        Whoever is far behind what `quorum` of them have reached is left out at once: a swap would be born too early.
+        """
         answers = await self.every(tip_of)
         if not self._alone:
 
@@ -286,7 +339,9 @@ class Endpoints(Generic[_T]):
             self.compare_heights([(each, height_of(tip)) for each, tip in answers])
             await self._compare_forks(hash_at)
             self._probe_bad_ones(height_at)
-        return [tip for each, tip in answers if each.tips.good] or [tip for _, tip in answers]
+        least = reached([height_of(tip) for _, tip in answers], self.quorum) - self._lag
+        there = [(each, tip) for each, tip in answers if height_of(tip) >= least]
+        return [tip for each, tip in there if each.tips.good] or [tip for _, tip in there]
 
     async def _compare_forks(self, hash_at: Callable[[_T, int], Awaitable[str | None]]) -> None:
         if self._height is None or self._now() < self._compared + FORK_SECONDS:
@@ -347,19 +402,23 @@ class Endpoints(Generic[_T]):
     @property
     def doubt(self) -> str:
         """Why nothing new may rest on these nodes, "" if it may."""
-        well = sum(each.healthy for each in self._all)
         if self._split:
             return "the nodes are on different forks, and none of these has most of them"
-        if self._alone or well >= self.quorum:
+        well = [each for each in self._all if self._is_there(each)]
+        if self._alone or len(well) >= self.quorum:
             return ""
-        bad = "; ".join(f"{each.name}: {each.why}" for each in self._all if not each.healthy)
-        return f"{self.quorum} nodes have to agree before anything new rests on them, and {well} are well ({bad})"
+        bad = "; ".join(f"{each.name}: {each.why}" for each in self._all if each not in well)
+        return f"{self.quorum} nodes have to agree before anything new rests on them, and {len(well)} are well ({bad})"
+
+    def _is_there(self, each: Endpoint[_T]) -> bool:
+        """At this moment: for what is new one look is enough to wait for the next."""
+        return each.healthy and each.behind <= self._lag
 
     def lines(self, settings: str) -> list[Health]:
         """One for each node, and one for the quorum. settings: the table that names them."""
         if self._alone:
             return []
-        doubt, well = self.doubt, sum(each.healthy for each in self._all)
+        doubt, well = self.doubt, sum(self._is_there(each) for each in self._all)
         says = f"{well} of {len(self._all)} nodes are well, {self.quorum} have to agree"
         mend = "" if not doubt else "mend the nodes below: until then nothing new begins, and exits go on"
         return [Health("quorum", not doubt, says, mend), *(self._line(each, settings) for each in self._all)]
@@ -377,6 +436,10 @@ class Endpoints(Generic[_T]):
 def _named(name: str, error: Invalid) -> Invalid:
     """Which of several nodes it is about."""
     return Invalid(error.field, error.value, f"{error.expected} (the node at {name})")
+
+
+async def _nothing(_: object) -> None:
+    """Asked of a node, to have its network looked at."""
 
 
 async def _coroutine(asked: Awaitable[_R]) -> _R:

@@ -8,16 +8,28 @@ is shown with depth 0, which no lock and no reveal rests on, and in the state th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import median_high
 
-from swapd.chains.base import Fate, Scan, Sighting, TxState
+from swapd.chains.base import Fate, Scan, Sighting, SightingKind, TxState, WatchedLeg
 from swapd.protocol.hashlock import opens
 from swapd.protocol.observation import LegState, LegView, Stray
 
 _EXITS_FIRST = (LegState.LOCKED, LegState.CLAIMED, LegState.REFUNDED, LegState.SEEN, LegState.ABSENT)
 """Where nodes do not agree: a leg that may still be there is treated as one that is, while money may hang on it."""
+
+
+MOST_ALONE = 1_000
+"""Sightings of a leg, with which there is no room for more that fewer nodes than a quorum show. Those that they agree
+on are always taken."""
+
+MOST_PENDING = 500
+"""Sightings of a leg in mempools, with which there is no room for more of these: by replacing one transaction they are
+made for almost nothing, and a block will show whatever becomes of them."""
+
+MOST_STRAYS = 2_000
+"""Strays of a leg in blocks, with which there is no room for more: each costs its maker a fee."""
 
 
 def reached(values: Sequence[int], quorum: int) -> int:
@@ -75,19 +87,69 @@ def fate_of(fates: Sequence[Fate], quorum: int) -> Fate:
     return Fate(TxState.PENDING if knowing >= min(quorum, len(fates)) else TxState.MISSING)
 
 
-def scan_of(scans: Sequence[Scan], quorum: int) -> Scan:
+def scan_of(scans: Sequence[Scan], quorum: int, legs: Sequence[WatchedLeg]) -> Scan:
     """One scan from those of one or more nodes: what any of them sighted, since all of it is but a hint, up to where
-    enough of them have come, and on the fork that most of these are on."""
+    enough of them have come, and on the fork that most of these are on. That there was a fork takes `quorum` of them,
+    and of these it is the highest: a reorganisation that one invents is none."""
     height = reached([scan.cursor.height for scan in scans], quorum)
-    there = [scan for scan in scans if scan.cursor.height == height]
-    block_hash, _ = Counter(scan.cursor.hash for scan in there).most_common(1)[0]
-    one = next(scan for scan in there if scan.cursor.hash == block_hash)
-    return replace(one, sightings=hints_of([scan.sightings for scan in scans]))
+    cursor, _ = Counter(scan.cursor for scan in scans if scan.cursor.height == height).most_common(1)[0]
+    forks = [scan.fork for scan in scans if scan.fork is not None]
+    fork = max(forks) if len(forks) >= min(quorum, len(scans)) else None
+    return Scan(cursor, hints_of([scan.sightings for scan in scans], quorum, legs), fork)
 
 
-def hints_of(sightings: Iterable[Sequence[Sighting]]) -> tuple[Sighting, ...]:
-    """What any of them has seen, each once: what one node hides, another shows."""
-    return tuple(dict.fromkeys(sighting for each in sightings for sighting in each))
+def hints_of(shown: Sequence[Sequence[Sighting]], quorum: int, legs: Sequence[WatchedLeg]) -> tuple[Sighting, ...]:
+    """What any of them has seen, each once: what one node hides, another shows. legs: with what is known already.
+
+    Whoever keeps sightings must not be made to keep as many as somebody likes, and to look each of them up: so what
+    costs its maker next to nothing is taken in a limited number, and the chain is asked about that alone.
+    """
+    known = {(leg.swap_id, leg.leg.role.value): _Known.of(leg) for leg in legs}
+    often = Counter(sighting for each in shown for sighting in dict.fromkeys(each))
+    return tuple(
+        sighting
+        for sighting, number in often.items()
+        if (leg := known.get((sighting.swap_id, sighting.role))) and leg.takes(sighting, agreed=number >= quorum)
+    )
+
+
+@dataclass
+class _Known:
+    """What is known of a leg: `all` of it, and how much of what anybody can make for little."""
+
+    hashlock: bytes
+    all: set[Sighting]
+    pending: int
+    strays: int
+    is_public: bool
+
+    @classmethod
+    def of(cls, leg: WatchedLeg) -> _Known:
+        known = cls(leg.leg.terms.hashlock, set(), 0, 0, is_public=False)
+        for sighting in leg.sightings:
+            known._add(sighting)
+        return known
+
+    def takes(self, sighting: Sighting, *, agreed: bool) -> bool:
+        """agreed: as many nodes show it as have to."""
+        if sighting in self.all:
+            return True
+        shows = not self.is_public and sighting.preimage is not None and opens(sighting.preimage, self.hashlock)
+        room = len(self.all) < MOST_ALONE if not agreed else True
+        if sighting.block_hash is None:
+            room = room and self.pending < MOST_PENDING
+        elif sighting.kind is SightingKind.STRAY:
+            room = room and self.strays < MOST_STRAYS
+        if room or shows:  # S6: the first that shows the secret proves itself
+            self._add(sighting)
+            return True
+        return False
+
+    def _add(self, sighting: Sighting) -> None:
+        self.all.add(sighting)
+        self.pending += sighting.block_hash is None
+        self.strays += sighting.block_hash is not None and sighting.kind is SightingKind.STRAY
+        self.is_public = self.is_public or (sighting.preimage is not None and opens(sighting.preimage, self.hashlock))
 
 
 def _strays(views: Sequence[LegView]) -> tuple[Stray, ...]:

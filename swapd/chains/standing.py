@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from swapd.errors import Unavailable
+from swapd.errors import Invalid, Unavailable
 
 FAILURES = 3
 SUCCESSES = 3
@@ -55,14 +55,16 @@ class Hysteresis:
 class Endpoint(Generic[_T]):
     """One node. name: the setting that it stands in; its URL may hold a key. Times are of a monotonic clock.
 
-    refused: why it is never asked, such as another network. admitted: it was found to be on the right one. answers:
-    does it. tips: is it where the others are. behind: blocks. pause: until then it wants to be left alone.
+    refused: why it is never asked: it is on another network. wrong: the same as an error. admitted: it was found to be
+    on the right one. answers: does it. tips: is it where the others are. behind: blocks. pause: until then it wants to
+    be left alone.
     """
 
     name: str
     node: _T
     admitted: bool
     refused: str = ""
+    wrong: Invalid | None = None
     answers: Hysteresis = field(default_factory=Hysteresis)
     tips: Hysteresis = field(default_factory=Hysteresis)
     trouble: str = ""

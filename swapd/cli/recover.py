@@ -21,9 +21,10 @@ from swapd.cli.show import amount, print_json, say, when
 from swapd.coordinator.daemon import Daemon
 from swapd.coordinator.house import House
 from swapd.coordinator.recover import Recovered, Recovery
-from swapd.errors import Invalid, Unavailable
+from swapd.errors import Invalid, SwapdError
 from swapd.protocol.terms import Role, Wallet
 from swapd.settings import Settings
+from swapd.store import DamagedRow, Reading
 from swapd.vault import Vault
 from swapd.vault.hardening import forbid_core_dumps
 
@@ -119,20 +120,32 @@ async def _stop_when_over(house: House, going: Sequence[str], daemon: Daemon) ->
         await asyncio.sleep(LOOK_SECONDS)
         try:
             async with house.store.read() as reading:
-                rows = [await reading.swap(swap_id) for swap_id in going]
-                left = set(await reading.unfinished())
-        except Unavailable:
+                left = [swap_id for swap_id in going if not await _is_over(reading, swap_id)]
+        except SwapdError:
             continue  # the daemon says so itself, and tries again
-        if all(row.status.ended and row.id not in left for row in rows):
+        if not left:
             daemon.stop()
             return
+
+
+async def _is_over(reading: Reading, swap_id: str) -> bool:
+    """A swap whose row can not be read is not waited for: nothing goes on with it until that is mended."""
+    try:
+        row = await reading.swap(swap_id)
+    except DamagedRow:
+        return True
+    return row.status.ended and swap_id not in await reading.unfinished()
 
 
 async def _report(house: House, going: Sequence[str]) -> None:
     async with house.store.read() as reading:
         for swap_id in going:
-            row = await reading.swap(swap_id)
-            say(f"{swap_id} {row.status.value}: {row.note}")
+            try:
+                row = await reading.swap(swap_id)
+            except DamagedRow as error:
+                say(f"{swap_id} is not over: {error}")
+            else:
+                say(f"{swap_id} {row.status.value}: {row.note}")
 
 
 def _tell(words: str) -> None:

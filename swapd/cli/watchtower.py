@@ -96,7 +96,7 @@ async def export(context: Context, packets: Path, as_json: bool) -> None:
         writer = Packets(house, packets)
         async with house.store.read() as reading:
             found = await reading.open_swaps()
-        rows = [row for row in found.swaps if not is_over(row)]
+            rows = [row for row in found.swaps if not is_over(row) or await reading.lock_under_way(row.id)]
         wrong = [str(damaged) for damaged in found.damaged]
         for row in rows:
             try:

@@ -43,7 +43,7 @@ class Pace:
 @dataclass
 class Daemon:
     """worker: this process's name among those that share the database. keeper: hears of every swap that was looked at.
-    tell: is given the lines of health again and again, with the time."""
+    tell: is given the lines of health again and again, with the time. stopping: set, it finishes what is under way."""
 
     house: House
     pace: Pace
@@ -51,13 +51,13 @@ class Daemon:
     halted: bool = False
     keeper: Keeper | None = None
     tell: Callable[[tuple[Line, ...], int], None] | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     watchers: dict[str, Watcher] = field(init=False)
     gate: Gate = field(init=False)
     health: HealthBoard = field(init=False)
     intakes: dict[str, Intake] = field(init=False)
     lifeboat: Lifeboat = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
-    _stop: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.watchers = {name: Watcher(self.house, name) for name in self.house.markets}
@@ -69,7 +69,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Finish what is under way and end `run`. May be called from a signal handler."""
-        self._stop.set()
+        self.stopping.set()
         self._wake.set()
 
     async def run(self) -> None:
@@ -88,12 +88,12 @@ class Daemon:
         scheduler.start()
         log.info("daemon.running", worker=self.worker, chains=sorted(self.house.markets))
         loop = asyncio.create_task(self._loop())
-        stopping = asyncio.create_task(self._stop.wait())
+        told = asyncio.create_task(self.stopping.wait())
         try:
-            await asyncio.wait({loop, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             scheduler.shutdown(wait=False)
-            stopping.cancel()
+            told.cancel()
             _, unfinished = await asyncio.wait({loop}, timeout=self.pace.stop)
             for task in unfinished:
                 log.warning("daemon.cut_short", after=self.pace.stop)  # safe at any line: see `execute.py`
@@ -104,7 +104,7 @@ class Daemon:
             loop.result()
 
     async def _loop(self) -> None:
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             self._wake.clear()
             await self.turn()
             await self._wake.wait()
@@ -143,6 +143,10 @@ class Daemon:
                 await watcher.start()
             except (Unavailable, Rejected) as error:
                 log.warning("chain.unhealthy", chain=watcher.name, reason=str(error))
+            except SwapdError:
+                raise
+            except Exception:  # a mistake of ours with one chain must not keep the exits on others from going out
+                log.exception("start.mistake", chain=watcher.name)
 
     async def _begin(self) -> None:
         """Everything open is looked at once, and its exits are carried out, before anything new is begun."""
@@ -154,7 +158,9 @@ class Daemon:
         await self.sweep()
         async with self.house.store.read() as reading:
             waiting = [row.id for row in (await reading.open_swaps()).swaps]
-        while waiting and not self._stop.is_set():
+        while waiting and not self.stopping.is_set():
+            if self.house.store.trouble:
+                return  # begun again when that is over; until then what is on board
             batch, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
             async with self.house.store.write(self.worker) as writing:
                 fences = {each: await writing.lease(each, self.worker, self.pace.lease) for each in batch}
@@ -191,7 +197,7 @@ class Daemon:
             if self.tell is not None:
                 self.tell(lines, self.house.clock())
         except asyncio.CancelledError:
-            if not self._stop.is_set():
+            if not self.stopping.is_set():
                 raise  # else it is the scheduler, which is shut down
         except OSError as error:
             log.error("health.not_told", error=str(error))
@@ -204,10 +210,12 @@ class Daemon:
             log.error("store.trouble", error=str(error))
 
     async def work(self) -> None:
-        """Reconcile what is due, until nothing is."""
-        while not self._stop.is_set():
+        """Reconcile what is due at this moment. What falls due meanwhile is for the next turn, and so is everything
+        else once the database is in trouble: whoever waits for a turn's end must not wait for ever."""
+        now = self.house.clock()
+        while not self.stopping.is_set() and not self.house.store.trouble:
             async with self.house.store.write(self.worker) as writing:
-                leases = await writing.lease_due(self.worker, self.house.clock(), self.pace.lease, AT_ONCE)
+                leases = await writing.lease_due(self.worker, now, self.pace.lease, AT_ONCE)
             if not leases:
                 return
             crashpoint("daemon.leased")
@@ -217,7 +225,7 @@ class Daemon:
         try:
             woken = await looker.look()
         except asyncio.CancelledError:
-            if not self._stop.is_set():
+            if not self.stopping.is_set():
                 raise
             return  # the scheduler ends what it woke when it is shut down
         except SwapdError as error:
@@ -235,6 +243,7 @@ class Daemon:
         except (Conflict, LeaseLost) as error:
             log.info("swap.changed_meanwhile", swap=lease.swap_id, error=str(error))
         except TimeoutError:
+            later = RETRY_SECONDS
             log.error("swap.took_too_long", swap=lease.swap_id, seconds=self.pace.lease)
         except SwapdError as error:
             later = RETRY_SECONDS

@@ -86,7 +86,7 @@ class Executor:
             effect = next((each for each in job.decision.effects if each.key == stored.effect.key), None)
             if effect is not None:
                 await self._pursue(job, effect, stored)
-            elif not stored.state.ended and not job.starting:
+            elif not stored.state.ended:
                 await self._let_go(job, stored)
         except (Conflict, LeaseLost):
             raise  # the swap is somebody else's now, or is not what it was: begin anew
@@ -128,18 +128,18 @@ class Executor:
             return
         if effect.kind is EffectKind.LOCK and _decided(chain, stored):
             return  # S4: one lock was mined, or can not be mined any more; there is never another
-        if last is not None and not last.voiding and last.sent_at is None:
+        if last is not None and not last.voiding and last.sent_at is None and not _settled(last):
             await self._send(job, effect, stored, last.tx)
             return
         refusal = await self._again(chain, last) if last is not None and not last.voiding and _missing(last) else None
-        if effect.kind is EffectKind.LOCK and last is None:
+        if effect.kind is EffectKind.LOCK and not _tried(stored):
             await require_leg_funds(self.house, job.row.terms.leg(effect.role))
         if effect.reveals and not await self._cross(job, effect):
             return
         leg = job.row.watched_leg(effect.role)
         if effect.kind is EffectKind.LOCK:
             leg = replace(leg, note=note_of(self.house, job.row.terms, effect.role))
-        bid = await self._bid(chain, effect)
+        bid = await self._bid(chain, effect, stored)
         draft = await chain.draft(bid, leg, self._preimage(job, effect), _tried(stored), job.now)
         if draft is None:
             if refusal is not None:
@@ -166,13 +166,18 @@ class Executor:
         crashpoint("execute.resend.after")
         return None
 
-    async def _bid(self, chain: HtlcChain, effect: Effect) -> Effect:
+    async def _bid(self, chain: HtlcChain, effect: Effect, stored: EffectRow) -> Effect:
         """Where transactions wait for each other, each pays as if it were the most urgent one behind it."""
-        if not chain.in_order:
-            return effect
-        async with self.house.store.read() as reading:
-            most_urgent = await reading.earliest_deadline(chain.name)
+        most_urgent = await self._behind(chain, stored)
         return replace(effect, deadline=min(effect.deadline, most_urgent or effect.deadline))
+
+    async def _behind(self, chain: HtlcChain, stored: EffectRow) -> int | None:
+        """The nearest deadline of those that can not be mined before this one is, None if there are none."""
+        places = [a.tx.sequence for a in stored.attempts if a.tx.sequence is not None and not _settled(a)]
+        if not chain.in_order or not places:
+            return None
+        async with self.house.store.read() as reading:
+            return await reading.earliest_deadline(chain.name, min(places))
 
     async def _cross(self, job: Job, effect: Effect) -> bool:
         """The point of no return (S2), written down before anybody outside is shown the secret: a node that is asked to
@@ -184,6 +189,7 @@ class Executor:
         crashpoint("execute.reveal.before")
         async with self.house.store.write() as writing:
             await writing.mark_revealed(job.row.id, job.lease.fence)
+        self.house.shown.add(job.row.id)
         crashpoint("execute.reveal.after")
         return True
 
@@ -216,23 +222,38 @@ class Executor:
 
     async def _let_go(self, job: Job, stored: EffectRow) -> None:
         """It is not wanted any more. What it reserved (a nonce, inputs) must not block others."""
-        if not stored.attempts or job.decision.status is None:
-            return  # not to see a leg is no reason to take back what was sent for it
+        if not stored.attempts:
+            return
         last, chain = stored.attempts[-1], self._chain(job, stored.effect)
         is_lock = stored.effect.kind is EffectKind.LOCK
         if _settled(last) or (_pending(last) and last.tx.sequence is None and not is_lock):
             return
-        fund_by = job.row.terms.leg(stored.effect.role).terms.fund_by
         out = any(attempt.sent_at is not None for attempt in stored.attempts if not attempt.voiding)
-        if is_lock and out and job.now <= fund_by and not await self._in_the_way(chain, last):
-            return  # it may still come, in time
+        in_the_way = await self._behind(chain, stored) is not None
+        in_time = job.now <= job.row.terms.leg(stored.effect.role).terms.fund_by
+        # it may be wanted again in a moment, or still come in time: to take it back is for the sake of others alone
+        if not in_the_way and (job.starting or job.decision.status is None or (is_lock and out and in_time)):
+            return
+        if job.starting and not self.house.store.spare:
+            return  # on board of the lifeboat (`lifeboat.py`) the start never ends
+        unsettled = [attempt.tx for attempt in stored.attempts if not _settled(attempt)]
+        if not out and not chain.in_order:
+            await self._forget(job, stored)  # first: what is free again may be another lock's in a moment
+            await chain.void(unsettled, out=False)
+            return
+        # not to see a leg takes no exit back: it stays, and keeps its place, as long as the network takes it
+        unseen = job.decision.status is None and out and not is_lock and not last.voiding
+        if unseen and (not _missing(last) or await self._again(chain, last) is None):
+            return
         refusal = await self._again(chain, last) if last.voiding and last.sent_at and _missing(last) else None
-        draft = await chain.void([attempt.tx for attempt in stored.attempts if not _settled(attempt)], out=out)
+        draft = await chain.void(unsettled, out=out)
         if draft is None:
             if refusal is not None:
                 raise refusal
             if last.voiding and last.sent_at is None:
                 await self._hand_over(job, stored, last.tx)
+            elif not last.voiding and not out:
+                await self._forget(job, stored)  # somebody else's transaction took its place
             return
         crashpoint("execute.void.drafted")
         async with self.house.store.write() as writing:
@@ -241,12 +262,13 @@ class Executor:
         crashpoint("execute.void.signed")
         await self._hand_over(job, stored, tx)
 
-    async def _in_the_way(self, chain: HtlcChain, last: Attempt) -> bool:
-        """Whether it holds a place that others wait behind, and nobody knows it any more: so it would hold them up."""
-        if not chain.in_order or not _missing(last):
-            return False
-        async with self.house.store.read() as reading:
-            return await reading.earliest_deadline(chain.name) is not None
+    async def _forget(self, job: Job, stored: EffectRow) -> None:
+        """Nobody got any of it, and from here on nobody will: wanted again, it is made anew."""
+        gone = Fate(TxState.REPLACED, depth=job.row.terms.leg(stored.effect.role).confirmations)
+        async with self.house.store.write() as writing:
+            for attempt in stored.attempts:
+                if not _settled(attempt):
+                    await writing.record_fate(attempt.tx.txid, gone, effect_id=stored.id)
 
     async def _settle(self, job: Job, effect_id: int, trouble: str) -> None:
         """Write down how far the effect is, when that changed."""

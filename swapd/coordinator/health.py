@@ -15,6 +15,7 @@ import structlog
 from swapd.chains.base import Health
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
+from swapd.coordinator.places import ALONE
 from swapd.coordinator.reconcile import Keeper
 from swapd.errors import SwapdError
 from swapd.protocol.outlook import outlook
@@ -75,8 +76,11 @@ class HealthBoard:
     # -- lines -----------------------------------------------------------------------------------------------------
 
     async def _chain(self, name: str, swaps: Iterable[SwapRow]) -> Line:
-        doubt = self.gate.watchers[name].doubt
+        watcher = self.gate.watchers[name]
+        doubt, notice = watcher.doubt, watcher.places.notice
         bad = [health for health in await self._examined(name) if not health.ok]
+        if notice:
+            bad.append(Health("account", False, notice, ALONE))
         if not doubt and not bad:
             return Line(name, True, "well")
         mends = list(dict.fromkeys(health.mend for health in bad if health.mend))
@@ -100,7 +104,7 @@ class HealthBoard:
     async def _examined(self, name: str) -> list[Health]:
         try:
             async with asyncio.timeout(PATIENCE):
-                return list(await self.house.chain(name).examine())
+                return list(await self.house.chain(name).examine(self.house.clock()))
         except TimeoutError:
             return [Health("node", False, f"it has not answered for {PATIENCE:g} s", "look whether it is alive")]
         except SwapdError as error:

@@ -44,6 +44,8 @@ class House:
     """Everything the shell needs, handed around instead of globals. Tests hand in another clock.
 
     clock_slack: seconds by which this machine's clock and a chain's may be further apart than plans allow for.
+    shown: swaps whose own secret this process has shown, or is about to show: an older copy of the database does not
+    know of it.
     """
 
     markets: Mapping[str, Market]
@@ -52,6 +54,7 @@ class House:
     open_swaps_max: int
     clock_slack: int
     clock: Callable[[], int] = field(default=wall_clock)
+    shown: set[str] = field(default_factory=set)
 
     def chain(self, name: str) -> HtlcChain:
         if name not in self.markets:

@@ -13,6 +13,7 @@ clock, works on a copy in memory of what was open.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,19 +30,28 @@ log = structlog.get_logger()
 
 @dataclass
 class Lifeboat:
-    """daemon: the one that can not work. afloat: it is in use."""
+    """daemon: the one that can not work."""
 
     daemon: Daemon
-    afloat: bool = False
     _spare: Store | None = None
     _boat: Daemon | None = None
 
-    async def stock(self) -> None:
-        """Take what is open on board; called while all is well, and once more when it is not, for what can be read."""
+    @property
+    def afloat(self) -> bool:
+        """It is in use."""
+        return self._boat is not None
+
+    async def stock(self) -> bool:
+        """Take what is open on board; called while all is well, and once more when it is not, for what can be read.
+        False if it could not be read: then what was on board before still is, if anything was."""
+        if self.afloat:
+            return False  # what it sent itself stands nowhere else
         try:
             self._spare = await self.daemon.house.store.copy_open(self._spare)
         except SwapdError as error:
-            log.warning("lifeboat.not_stocked", error=str(error))  # then with what was on board before
+            log.warning("lifeboat.not_stocked", error=str(error))
+            return False
+        return True
 
     async def work(self) -> None:
         """Look at all chains, and carry out the exits that are due. Never raises."""
@@ -50,8 +60,7 @@ class Lifeboat:
                 await self._launch()
             if self._boat is None:
                 return
-            for watcher in self._boat.watchers.values():
-                await watcher.look()
+            await asyncio.gather(*(watcher.look() for watcher in self._boat.watchers.values()))
             await self._boat.work()
         except SwapdError as error:
             log.error("lifeboat.trouble", error=str(error))
@@ -59,24 +68,29 @@ class Lifeboat:
             log.exception("lifeboat.mistake")
 
     async def _launch(self) -> None:
-        await self.stock()
-        self.afloat = True
+        fresh = await self.stock()
         if self._spare is None:
             log.error("lifeboat.empty")
             return
+        if not fresh:  # what it says was not sent may have been sent since
+            await self._spare.mark_restored(0, "lifeboat")
         house = replace(self.daemon.house, store=self._spare)
-        # its gate stays in the state of a start: nothing new is begun, and nothing that was sent is let go
-        self._boat = type(self.daemon)(house, self.daemon.pace, self.daemon.worker)
-        for watcher in self._boat.watchers.values():
+        async with self._spare.write() as writing:
+            await writing.remember_shown(house.shown)
+        # its gate stays in the state of a start: nothing new is begun, and what was sent is let go only if it is in the
+        # way of an exit
+        boat = type(self.daemon)(house, self.daemon.pace, self.daemon.worker, stopping=self.daemon.stopping)
+        for watcher in boat.watchers.values():
             watcher.resumed()
-        await self._boat.sweep()
-        log.warning("lifeboat.afloat", trouble=self.daemon.house.store.trouble)
+        await boat.sweep()
+        self._boat = boat
+        log.warning("lifeboat.afloat", trouble=self.daemon.house.store.trouble, fresh=fresh)
 
     def land(self) -> None:
         """The database is back."""
         if self.afloat:
             log.warning("lifeboat.landed")
-        self.afloat, self._boat = False, None
+        self._boat = None
 
     async def close(self) -> None:
         if self._spare is not None:

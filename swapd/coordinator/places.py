@@ -19,6 +19,13 @@ log = structlog.get_logger()
 PATIENCE = 3
 """Looks at which a place has to be empty in a row: what only our node has not heard of yet is not voided."""
 
+ALONE = "stop the other one, or give it a seed of its own: two of them get into each other's way"
+"""What is needed then."""
+
+SLOW = 18
+"""The same for a place that something pending has which is not stored, be it our own filling, so that nothing stands
+behind it: some minutes, in which what pays enough is in a block. Then it is outbid, and again after as many looks."""
+
 MOST_FILLED = 16
 """In one look; each costs a transfer's fee."""
 
@@ -42,9 +49,11 @@ class Places:
         async with self.house.store.read() as reading:
             ours, free = await reading.sequences(self.name, used), await reading.next_place(self.name, chain.account)
         self._notice(chain.account, used, free)
-        holes = [place for place in range(taken, max(ours, default=0)) if place not in ours][:MOST_FILLED]
+        holes = [place for place in range(used, max(ours, default=0)) if place not in ours][:MOST_FILLED]
         self._empty = {place: self._empty.get(place, 0) + 1 for place in holes}
-        for place in (place for place, looks in self._empty.items() if looks >= PATIENCE):
+        for place, looks in self._empty.items():
+            if looks < PATIENCE if place >= taken else looks % SLOW:
+                continue
             log.warning("account.gap_filled", chain=self.name, account=chain.account, sequence=place)
             try:
                 await chain.fill(place)
@@ -54,8 +63,7 @@ class Places:
     def _notice(self, account: str, used: int, free: int | None) -> None:
         strange = free is not None and used > free
         notice = (
-            f"{account} has sent {used} transactions, and this swapd knows of {free}: somebody else sends with its key."
-            " Two of them get into each other's way: stop the other one, or give it a seed of its own"
+            f"{account} has sent {used} transactions, and this swapd knows of {free}: somebody else sends with its key"
         )
         if strange and not self.notice:
             log.warning("account.used_outside", chain=self.name, account=account, sent=used, known=free)

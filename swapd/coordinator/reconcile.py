@@ -26,7 +26,10 @@ WATCH_AFTER = 90 * 86_400
 (rule S12), and every watched leg costs a little at each look. What is locked is watched for ever; for what comes later
 still, `swapd swap refund` looks once more."""
 
-RESTORED = "it came out of a backup: what swapd had not funded by then it never funds, and claims and refunds go on"
+FORGETFUL = (
+    "it came out of a backup, or was found again by the seed: what swapd had not funded by then it never funds, and "
+    "claims and refunds go on"
+)
 
 UNANSWERED = "the answer to its request does not stand on the chain yet"
 """Why a swap that somebody asked for on a chain is not begun. Whatever else answers, or a swapd that lost its database
@@ -99,8 +102,7 @@ class Reconciler:
         # where a view needs no sighting, exits must not wait for a scan: it may be long, or fail on somebody's account
         needed = [watcher for watcher in watchers if not self.house.chain(watcher.name).sees_all]
         for watcher in needed:
-            if not watcher.knows(swap_id):
-                await watcher.look()
+            await watcher.meet(swap_id)
         return [watcher.name for watcher in needed if not watcher.knows(swap_id)]
 
     def _worth_watching(self, row: SwapRow, status: Status, seen: Look) -> bool:
@@ -115,4 +117,4 @@ class Reconciler:
 
 def _restored(row: SwapRow) -> str:
     """For people, who may wonder why a leg is not funded: see `Memory.restored`."""
-    return RESTORED if row.memory.restored else ""
+    return FORGETFUL if row.memory.restored else ""

@@ -16,7 +16,7 @@ from swapd.chains.base import Clues, Discovers, Hides, Sighting, Trace, WatchedL
 from swapd.coordinator.agree import index_floor
 from swapd.coordinator.house import House
 from swapd.coordinator.notes import tag
-from swapd.errors import Invalid, Rejected
+from swapd.errors import Invalid, Rejected, SwapdError
 from swapd.protocol.decide import Clocks, Memory, decide
 from swapd.protocol.note import nearest
 from swapd.protocol.observation import LegView
@@ -98,23 +98,33 @@ class Recovery:
         return await self._look(found)
 
     async def keep(self, found: Sequence[Recovered]) -> list[str]:
-        """Write down those that have not ended, each by itself; again is no error. Returns their ids."""
+        """Write down those that have not ended, each by itself; again is no error. Returns the ids of those that are
+        there then: what is wrong with one of them is told, and keeps no other from its end."""
         async with self.house.store.write("operator") as writing:
-            known = {row.id for row in (await writing.swaps()).swaps}
-            if known and await writing.meta(MARK) is None and await writing.meta(RESTORED) is None:
+            there = await writing.swaps(limit=1)
+            strange = await writing.meta(MARK) is None and await writing.meta(RESTORED) is None
+            if strange and (there.swaps or there.damaged):
                 raise Rejected("this database has swaps that were not recovered: recover into an empty one")
             await writing.bind(MARK, "yes")
-        going = [each for each in found if not each.status.ended]
-        for each in going:
-            if each.terms.swap_id not in known:
+        going = []
+        for each in found:
+            if each.status.ended:
+                continue
+            try:
                 await self._add(each)
-        return [each.terms.swap_id for each in going]
+            except SwapdError as error:
+                self.tell(f"swap {each.terms.swap_id} is not written down, begin again for it: {error}")
+            else:
+                going.append(each.terms.swap_id)
+        return going
 
     async def _add(self, each: Recovered) -> None:
         terms = each.terms
         names = {leg.role: self.house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
         async with self.house.store.write("operator") as writing:
-            await writing.add_swap(terms, each.births, names, Status.ACCEPTED)
+            if await writing.knows(terms.swap_id):
+                return  # by an earlier run, whatever became of it since
+            await writing.add_swap(terms, each.births, names, Status.ACCEPTED, restored=True)
             if each.kept:
                 await writing.cancel(terms.swap_id, each.kept)
             missing = each.missing.value if each.missing else ""
@@ -323,7 +333,7 @@ class Recovery:
         terms = each.terms
         seen = {role: views[terms.swap_id, role] for role in Role}
         now = Clocks(self.house.clock(), clocks[terms.initiator.terms.chain], clocks[terms.participant.terms.chain])
-        memory = Memory(preimage=next(iter(shown), None), cancelled=bool(each.kept))
+        memory = Memory(preimage=next(iter(shown), None), cancelled=bool(each.kept), restored=True)
         decision = decide(terms, seen[Role.INITIATOR], seen[Role.PARTICIPANT], memory, now, False)
         status = decision.status or Status.ACCEPTED
         return replace(each, status=status, next_step=next_step(terms, seen, status, decision))

@@ -6,6 +6,7 @@ Nothing is decided here. A sighting only says where to look, and a missed one is
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 CLOCK_SECONDS = 10
 """Between two readings of the chain's clock."""
 
+FAILED_SECONDS = 5
+"""For which a look that failed stands for those that would follow it. The next one comes by itself."""
+
 
 @dataclass
 class Watcher:
@@ -45,6 +49,8 @@ class Watcher:
     _hints: frozenset[Sighting] = frozenset()
     _time: int | None = None
     _read_at: int = 0
+    _failed_at: float | None = None
+    """When the last look failed, by a clock that is never set; None if it did not."""
     _nodes: str = ""
     """What the chain itself says against resting anything new on its nodes."""
     places: Places = field(init=False)
@@ -86,24 +92,44 @@ class Watcher:
 
     async def look(self) -> bool:
         """One look, and no two at once. True if some swap has to be reconciled now."""
-        try:
+        async with self._one_at_a_time:
+            return await self._look_once()
+
+    async def meet(self, swap_id: str) -> None:
+        """Look for a swap that this process has not looked for yet. Not if a look has just failed, or is about to fail
+        again: many swaps do not wait for a chain that hangs one after the other, since their other exits wait too."""
+        if not self.knows(swap_id) and not self._hangs:
             async with self._one_at_a_time:
-                if not self._started:
-                    await self.start()
-                woken = await self._look()
-                woken |= await self._read_clock()
+                if not self.knows(swap_id) and not self._just_failed:
+                    await self._look_once()
+
+    @property
+    def _just_failed(self) -> bool:
+        return self._failed_at is not None and time.monotonic() - self._failed_at < FAILED_SECONDS
+
+    @property
+    def _hangs(self) -> bool:
+        """The last look failed, and that was a moment ago or the next one does not end."""
+        return self._just_failed or (self._failed_at is not None and self._one_at_a_time.locked())
+
+    async def _look_once(self) -> bool:
+        try:
+            if not self._started:
+                await self.start()
+            woken = await self._look()
+            woken |= await self._read_clock()
         except SwapdError as error:
             if not self.trouble:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
-            self.trouble = str(error)
+            self.trouble, self._failed_at = str(error), time.monotonic()
             return False
         except Exception as error:  # without this the gate would stay open over a scan that is dead
             log.exception("look.mistake", chain=self.name)
-            self.trouble = f"{type(error).__name__}, a mistake of swapd's own"
+            self.trouble, self._failed_at = f"{type(error).__name__}, a mistake of swapd's own", time.monotonic()
             return False
         if self.trouble:
             log.info("chain.healthy", chain=self.name)
-        self.trouble = ""
+        self.trouble, self._failed_at = "", None
         return woken
 
     async def _read_clock(self) -> bool:

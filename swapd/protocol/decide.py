@@ -233,7 +233,8 @@ class _Case:
             return False
         if not self.entry_open or self.memory.called_off or self.revealed or self.blind:
             return False
-        if self.clocks.latest > leg.lock_by:  # S3
+        # S3: what is out already may be pushed until it would come too late; after that it is taken back
+        if self.clocks.latest > (leg.terms.fund_by if kept_up else leg.lock_by):
             return False
         if role is Role.PARTICIPANT:
             return self.final(Role.INITIATOR, LegState.LOCKED)  # S1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import RowMapping, func, select, update
 
 from swapd.chains.base import Fate, SignedTx
@@ -82,6 +84,11 @@ class OutboxWriting(Writing):
         marked = await self._connection.execute(swap.values(version=m.Swap.version + 1, reveal_sent=True))
         if marked.rowcount:
             self.audit("secret revealed", swap_id)
+
+    async def remember_shown(self, swap_ids: Iterable[str]) -> None:
+        """Of these the secret was shown, as this process knows: for a copy that is older than that."""
+        shown = update(m.Swap).where(m.Swap.id.in_(list(swap_ids)), m.Swap.reveal_sent.is_(False))
+        await self._connection.execute(shown.values(version=m.Swap.version + 1, reveal_sent=True))
 
     async def mark_sent(self, txid: str, fence: int, *, preparing: bool = False, effect_id: int | None = None) -> None:
         """It goes to the network now: commit this first, then broadcast. From here on it counts as out (S2, S10).

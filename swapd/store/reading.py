@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from swapd.chains.base import Cursor
+from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
+from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Wallet
@@ -34,6 +35,7 @@ from swapd.store.sealing import Sealer
 
 NEXT_INDEX = "next_index"
 _ENDED = [state.value for state in EffectState if state.ended]
+_SETTLED = [TxState.MINED.value, TxState.FAILED.value, TxState.REPLACED.value]
 _UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
 
 _Query = Select[*tuple[Any, ...]]
@@ -56,6 +58,10 @@ class Reading:
         if not found.swaps:
             raise no_such_swap(swap_id)
         return found.swaps[0]
+
+    async def knows(self, swap_id: str) -> bool:
+        """Whether it is here, readable or not."""
+        return await self._one(select(m.Swap.id).where(m.Swap.id == swap_id)) is not None
 
     async def swaps(
         self, *, status: Iterable[Status] | None = None, before: SwapRow | None = None, limit: int = 50
@@ -81,11 +87,6 @@ class Reading:
         if not stored.isdigit():
             raise DamagedRow("meta", NEXT_INDEX, f"{stored!r} is no number")
         return max(floor, int(stored))
-
-    async def due(self, now: int, limit: int = 100) -> list[str]:
-        """Ids of swaps to reconcile: touched or never looked at first, then those whose time has come."""
-        ids = select(m.Swap.id).where(m.Swap.next_due_at <= now).order_by(m.Swap.next_due_at, m.Swap.id).limit(limit)
-        return list(await self._connection.scalars(ids))
 
     async def reserved(self, now: int) -> dict[str, int]:
         """By asset symbol, what swapd's own wallets have promised to legs and not paid yet, but may still.
@@ -156,14 +157,32 @@ class Reading:
         )
         return list(await self._connection.scalars(ids))
 
-    async def earliest_deadline(self, chain: str) -> int | None:
-        """Of everything that is wanted on this chain and not done, the time by which the most urgent should be."""
+    async def earliest_deadline(self, chain: str, behind: int) -> int | None:
+        """Of everything that is wanted on this chain, not done, and signed for a place behind this one in the account's
+        order: the time by which the most urgent should be in a block. None if nothing waits there."""
         query = (
             select(func.min(m.Effect.deadline))
             .join(m.Leg, (m.Leg.swap_id == m.Effect.swap_id) & (m.Leg.role == m.Effect.role))
-            .where(m.Leg.chain == chain, m.Effect.wanted, m.Effect.state.not_in(_ENDED))
+            .join(m.Transaction, m.Transaction.effect_id == m.Effect.id)
+            .where(
+                m.Leg.chain == chain,
+                m.Effect.wanted,
+                m.Effect.state.not_in(_ENDED),
+                m.Transaction.sequence > behind,
+                or_(m.Transaction.fate.is_(None), m.Transaction.fate.not_in(_SETTLED)),
+            )
         )
         return (await self._connection.execute(query)).scalar_one()
+
+    async def lock_under_way(self, swap_id: str) -> bool:
+        """Whether a lock of swapd's own was sent, and it is not final yet what became of it (rule S12)."""
+        query = select(m.Effect.id).where(
+            m.Effect.swap_id == swap_id,
+            m.Effect.kind == EffectKind.LOCK,
+            m.Effect.state.not_in(_ENDED),
+            m.Effect.state != EffectState.WANTED,
+        )
+        return (await self._connection.execute(query)).first() is not None
 
     # -- requests
 

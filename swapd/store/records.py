@@ -117,14 +117,12 @@ class EffectState(StrEnum):
     """An attempt was handed to the network, or is about to be."""
     DONE = "done"
     """It is on chain, finally. Asked for again (a reorg deeper than finality), it goes back to SENT."""
-    FAILED = "failed"
-    """Given up: a person has to look."""
     VOID = "void"
     """What it had reserved is used up by another transaction. Asked for again, it begins anew as WANTED."""
 
     @property
     def ended(self) -> bool:
-        return self in (EffectState.DONE, EffectState.FAILED, EffectState.VOID)
+        return self in (EffectState.DONE, EffectState.VOID)
 
 
 @dataclass(frozen=True)

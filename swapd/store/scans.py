@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from swapd.chains.base import Cursor, Scan, Sighting
 from swapd.protocol.hashlock import opens
@@ -15,10 +15,14 @@ from swapd.store.swaps import SwapWriting
 
 class ScanWriting(SwapWriting):
     async def record_scan(self, chain: str, scan: Scan) -> frozenset[str]:
-        """A scan's outcome: orphaned sightings go, new ones come, the cursor moves. Returns the swaps it touched."""
+        """A scan's outcome: new sightings come, the cursor moves. Returns the swaps it touched.
+
+        What orphaned blocks showed stays: it says where to look, and nothing else, so it does no harm (S1). Without it
+        a node that invents a reorganisation would hide what is in the chain, and a secret that was seen is public (S6).
+        """
         touched: frozenset[str] = frozenset()
         if scan.fork is not None:
-            touched = await self.forget_above(chain, scan.fork)
+            touched = await self.touch_above(chain, scan.fork)
         touched |= await self.add_sightings(chain, scan.sightings)
         await self.set_cursor(chain, scan.cursor)
         return touched
@@ -44,25 +48,17 @@ class ScanWriting(SwapWriting):
         await self.touch(touched)
         return frozenset(touched)
 
-    async def forget_above(self, chain: str, height: int) -> frozenset[str]:
-        """Forget what was seen in blocks above this height (the last common one) and touch its swaps; returns those."""
-        gone = (
-            delete(m.Sighting)
-            .where(m.Sighting.chain == chain, m.Sighting.height > height)
-            .returning(m.Sighting.swap_id)
-        )
-        touched = frozenset(await self._connection.scalars(gone))
+    async def touch_above(self, chain: str, height: int) -> frozenset[str]:
+        """Touch the swaps that were seen in blocks above this height (the last common one); returns those."""
+        above = (m.Sighting.chain == chain, m.Sighting.height > height)
+        await self._keep_secrets(*above)
+        touched = frozenset(await self._connection.scalars(select(m.Sighting.swap_id).where(*above)))
         await self.touch(touched)
         return touched
 
     async def forget_sightings(self, swap_id: str) -> None:
-        """They are damaged, and can be seen again; all but a secret that was pending for a moment only: that is kept
-        (S6)."""
-        shown = select(m.Sighting.preimage, m.Swap.hashlock).join(m.Swap, m.Swap.id == m.Sighting.swap_id)
-        for row in await self._all(shown.where(m.Sighting.swap_id == swap_id, m.Sighting.preimage.is_not(None))):
-            if opens(bytes(row["preimage"]), bytes.fromhex(row["hashlock"])):
-                kept = update(m.Swap).where(m.Swap.id == swap_id)
-                await self._connection.execute(kept.values(revealed_preimage=row["preimage"]))
+        """They are damaged, and can be seen again."""
+        await self._keep_secrets(m.Sighting.swap_id == swap_id)
         await self._connection.execute(delete(m.Sighting).where(m.Sighting.swap_id == swap_id))
         self.audit("sightings forgotten", swap_id)
         await self.touch([swap_id])
@@ -71,3 +67,12 @@ class ScanWriting(SwapWriting):
         values = {"height": cursor.height, "hash": cursor.hash, "trail": dumps(cursor.trail)}
         row = self._insert(m.Cursor).values(chain=chain, **values)
         await self._connection.execute(row.on_conflict_do_update(index_elements=["chain"], set_=values))
+
+    async def _keep_secrets(self, *which: ColumnElement[bool]) -> None:
+        """S6: before these are forgotten, or believed no more. A secret that was seen once is public, wherever it has
+        gone."""
+        shown = select(m.Swap.id, m.Sighting.preimage, m.Swap.hashlock).join(m.Swap, m.Swap.id == m.Sighting.swap_id)
+        for row in await self._all(shown.where(*which, m.Sighting.preimage.is_not(None))):
+            if opens(bytes(row["preimage"]), bytes.fromhex(row["hashlock"])):
+                kept = update(m.Swap).where(m.Swap.id == row["id"])
+                await self._connection.execute(kept.values(revealed_preimage=row["preimage"]))

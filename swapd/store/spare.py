@@ -20,9 +20,13 @@ _LEFT_OUT = (m.Audit.__tablename__, m.Request.__tablename__)
 """The story is told in the database; and nothing new is answered without it."""
 
 
+_WAIT_SECONDS = 15
+"""For the one connection, which is held for moments only."""
+
+
 async def make() -> AsyncEngine:
     """An empty one. A database in memory lives in its connection: there is one, and whoever needs it waits for it."""
-    pool = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": engines.WAIT_SECONDS}
+    pool = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _WAIT_SECONDS}
     engine = create_async_engine("sqlite+aiosqlite:///:memory:", hide_parameters=True, **pool)
     event.listen(engine.sync_engine, "connect", engines.take_begin_over)
     event.listen(engine.sync_engine, "begin", engines.begin_sqlite)

@@ -32,6 +32,9 @@ for a database that took the connection and never answers."""
 READ_SECONDS = 600
 """The same for reading, where the walk through a long audit chain takes a while."""
 
+COPY_SECONDS = 15
+"""Longest reading of what is open into memory: some rows for each swap. Who waits for it has exits to carry out."""
+
 COMMIT_SECONDS = 60
 """Longest wait for the answer to a commit. It may have happened: the outcome is then unknown."""
 
@@ -110,7 +113,7 @@ class Store:
         """What is open at this moment, in memory. spare: an earlier one, to be filled anew; then its old state is kept
         if this fails."""
         with _plain_errors():
-            async with self._reader.connect() as connection:
+            async with _bounded(COPY_SECONDS), self._reader.connect() as connection:
                 made = spare or Store(await spares.make(), self._sealer, spare=True)
                 await spares.fill(made._engine, connection)
         return made
@@ -127,8 +130,9 @@ class Store:
 
     @property
     def trouble(self) -> str:
-        """Why nothing new may rest on the database, and what it needs from a person; "" while all is well."""
-        return self._health.trouble
+        """Why nothing new may rest on the database, and what it needs from a person; "" while all is well. Of a spare
+        nobody can mend anything: what fails is tried again."""
+        return "" if self.spare else self._health.trouble
 
     async def probe(self) -> None:
         """Find out whether the trouble is over: something the size of a signed transaction must fit, and stay."""

@@ -40,9 +40,16 @@ class SwapWriting(Writing):
         return int((await self._connection.execute(statement)).scalar_one()) - 1
 
     async def add_swap(
-        self, terms: SwapTerms, births: Mapping[Role, int], fingerprints: Mapping[Role, str], status: Status
+        self,
+        terms: SwapTerms,
+        births: Mapping[Role, int],
+        fingerprints: Mapping[Role, str],
+        status: Status,
+        *,
+        restored: bool = False,
     ) -> None:
-        """A new swap, due at once. births: height of each chain now; nothing of the swap is older.
+        """A new swap, due at once. births: height of each chain now; nothing of the swap is older. restored: it is not
+        new, and what was sent for it is not known (`Memory.restored`).
 
         Raises Invalid for a hashlock or an index that was used before (rule S13).
         """
@@ -66,6 +73,7 @@ class SwapWriting(Writing):
                 watched=True,
                 expired=False,
                 reveal_sent=False,
+                restored_at=unix_now() if restored else None,
                 leased_until=0,
                 fence=0,
             )
@@ -192,6 +200,7 @@ class SwapWriting(Writing):
             return None
         known = swap.legs[role]
         final = view.state is LegState.CLAIMED and view.depth >= swap.terms.leg(role).confirmations
+        in_block = view.state in _IN_BLOCK and not view.doubt  # what can never be un-known needs to be known
         seen = {
             "state": view.state.value,
             "lock_ref": view.lock_ref,
@@ -204,7 +213,7 @@ class SwapWriting(Writing):
             .where(m.Leg.swap_id == swap.id, m.Leg.role == role)
             .values(
                 depth=view.depth,
-                locked_once=known.locked_once or view.state in _IN_BLOCK,
+                locked_once=known.locked_once or in_block,
                 claim_final=known.claim_final or final,
                 **seen,
             )

@@ -83,11 +83,20 @@ class Hand:
         await chain.broadcast(tx)
         self._told(errand, tx)
 
-    async def let_go(self, chain: HtlcChain, swap_id: str, key: str) -> None:
-        """It is not wanted any more: its nonce must not stand in the way of others."""
-        sent, missing = await self._follow(chain, swap_id, key, unwanted=True)
+    async def let_go(self, chain: HtlcChain, swap_id: str, key: str, *, unseen: bool = False) -> None:
+        """It is not wanted any more: its nonce must not stand in the way of others. unseen: nobody can tell, and others
+        do wait behind it; then it stays, and keeps its place, as long as the network takes it."""
+        sent, missing = await self._follow(chain, swap_id, key, unwanted=not unseen)
         if not sent:
             return
+        if unseen and not sent[-1].voiding:
+            try:
+                if missing:
+                    await chain.broadcast(sent[-1].tx)
+            except Rejected as error:
+                log.info("watchtower.given_up", swap=swap_id, effect=key, why=str(error))
+            else:
+                return
         draft = await chain.void([each.tx for each in sent])
         if draft is not None:
             tx = draft.sign(sent[-1].tx.sequence)

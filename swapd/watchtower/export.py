@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class Packets:
         self.trouble[swap_id] = why
 
     async def _keep(self, row: SwapRow) -> None:
-        if is_over(row):
+        if is_over(row) and not await self._lock_may_come(row):
             self._told.pop(row.id, None)
             await asyncio.to_thread(folder.remove, self.folder, row.id)
             return
@@ -71,6 +72,11 @@ class Packets:
             return
         await self.write(row)
         self._told[row.id] = told
+
+    async def _lock_may_come(self, row: SwapRow) -> bool:
+        """Whether a lock of ours is out whose end is not certain: mined after all, it is refunded (rule S12)."""
+        async with self.house.store.read() as reading:
+            return await reading.lock_under_way(row.id)
 
     async def write(self, row: SwapRow) -> None:
         """Write it as it is now, unless it says so already. A chain that is away keeps its own part as it was: the rest
@@ -137,6 +143,8 @@ def require_writable(path: Path) -> None:
     """Refuse (Invalid) at the start a folder in which nothing can be written, or that others may read."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise Invalid("watchtower.folder", str(path), f"a folder that is swapd's alone: `chmod 700 {path}`")
         probe = path / ".probe"
         probe.touch(mode=0o600)
         probe.unlink()

@@ -89,6 +89,10 @@ class State:
     def of(self, key: str) -> tuple[Sent, ...]:
         return tuple(sent for sent in self.sent if sent.key == key)
 
+    def places(self, key: str) -> list[int]:
+        """In the account's order, of what was sent for this effect."""
+        return [sent.tx.sequence for sent in self.of(key) if sent.tx.sequence is not None]
+
     def with_sent(self, sent: Sent) -> State:
         return replace(self, sent=(*self.sent, sent))
 

@@ -102,11 +102,11 @@ class Tower:
 
     async def examine(self) -> Mapping[str, Sequence[Health]]:
         """What is right and wrong with the nodes, and whether there is gas; what is wrong is logged as well."""
-        found: dict[str, list[Health]] = {}
+        now, found = self.clock(), dict[str, list[Health]]()
         for name, chain in self.chains.items():
             try:
                 async with asyncio.timeout(LONGEST_STEP):
-                    healths = [each for each in await chain.examine() if self.has_gas or each.name != "balance"]
+                    healths = [each for each in await chain.examine(now) if self.has_gas or each.name != "balance"]
             except (SwapdError, TimeoutError) as error:
                 healths = [Health("node", False, str(error) or f"no answer within {LONGEST_STEP:g} s")]
             found[name] = healths
@@ -207,29 +207,34 @@ class Tower:
         errands = [each for each in self._all_errands() if _chain_of(each[1].packet, each[1].effect.role) == name]
         due = sorted((errand for at, errand in errands if at <= now), key=_urgency)
         wanted = {(errand.packet.id, errand.effect.key) for _, errand in errands}
+        places = {(e.packet.id, e.effect.key): self.states[e.packet.id].places(e.effect.key) for e in due}
+        deadlines = [(max(places[e.packet.id, e.effect.key], default=-1), e.effect.deadline) for e in due]
         for errand in due:
-            bid = errand.effect
-            if chain.in_order:  # they wait for each other: each pays for the most urgent behind it
-                bid = as_urgent_as(bid, min(each.effect.deadline for each in due))
+            # they wait for each other: each pays for the most urgent behind it
+            own = min(places[errand.packet.id, errand.effect.key], default=None)
+            behind = [deadline for place, deadline in deadlines if own is not None and place > own]
+            bid = as_urgent_as(errand.effect, min(behind, default=errand.effect.deadline))
             label = f"{errand.packet.id} {errand.effect.key}"
             step = Errand(errand.packet, errand.effect, bid, errand.leg, errand.preimage)
-            if not await self._try(label, self._hand.run(chain, step, now)):
+            if not await self._try(name, label, self._hand.run(chain, step, now)):
                 break
-        for swap_id, key in self._unwanted(name, wanted):
-            if not await self._try(f"{swap_id} {key}", self._hand.let_go(chain, swap_id, key)):
+        last = max((place for place, _ in deadlines), default=-1)
+        for swap_id, key in self._unwanted(name, wanted, last):
+            unseen = self._unseen(swap_id)
+            if not await self._try(name, f"{swap_id} {key}", self._hand.let_go(chain, swap_id, key, unseen=unseen)):
                 break
 
-    async def _try(self, label: str, step: Awaitable[None]) -> bool:
-        """False when the chain is away, so that the rest has no use."""
+    async def _try(self, name: str, label: str, step: Awaitable[None]) -> bool:
+        """False when the chain hangs or is away, so that the rest has no use."""
         try:
             async with asyncio.timeout(LONGEST_STEP):
                 await step
         except TimeoutError:
             self._report(label, f"no answer within {LONGEST_STEP:g} s")
             return False
-        except Unavailable as error:
+        except Unavailable as error:  # of one leg alone, perhaps
             self._report(label, str(error))
-            return False
+            return not self.posts[name].trouble
         except SwapdError as error:
             self._report(label, str(error))
         except Exception as error:  # a mistake of ours in one errand must not keep another from its deadline
@@ -242,15 +247,20 @@ class Tower:
     def _all_errands(self) -> list[tuple[int, Errand]]:
         return [each for standing in self.standings.values() for each in standing.errands]
 
-    def _unwanted(self, name: str, wanted: set[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Of what may still be under way here, what nobody wants any more; not to see a swap is no reason for that."""
+    def _unwanted(self, name: str, wanted: set[tuple[str, str]], last: int) -> list[tuple[str, str]]:
+        """Of what may still be under way here, what nobody wants any more; not to see a swap is no reason for that, but
+        if what is due waits behind it. last: the highest place of all that is due."""
         found: dict[tuple[str, str], None] = {}
         for swap_id, sent in self.states.under_way().items():
-            standing = self.standings.get(swap_id)
-            if standing is None or standing.decision.status is None:
-                continue
-            found |= {(swap_id, each.key): None for each in sent if each.chain == name}
+            seen = not self._unseen(swap_id)
+            for each in sent:
+                if each.chain == name and (seen or (each.tx.sequence is not None and each.tx.sequence < last)):
+                    found[swap_id, each.key] = None
         return [each for each in found if each not in wanted]
+
+    def _unseen(self, swap_id: str) -> bool:
+        standing = self.standings.get(swap_id)
+        return standing is None or standing.decision.status is None
 
     # -- telling ---------------------------------------------------------------------------------------------------
 

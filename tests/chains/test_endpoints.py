@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swapd.chains import endpoints
 from swapd.chains.endpoints import PATIENCE_SECONDS, Endpoints
 from swapd.chains.standing import FAILURES, LONGEST_PAUSE, SUCCESSES, Hysteresis, NoAnswer, pause_of
 from swapd.errors import Invalid, Rejected, SwapdError, Unavailable, Unknown
@@ -21,12 +22,14 @@ class Node:
     """What a test makes it do: say its name, or raise, or hang."""
 
     name: str
-    error: SwapdError | None = None
+    error: Exception | None = None
     network: str = "right"
     height: int = 100
     block: str | None = "hash"
     hangs: bool = False
+    drips: bool = False
     asked: int = 0
+    checked: int = 0
     got: list[str] = field(default_factory=list)
 
     async def answer(self) -> str:
@@ -71,6 +74,11 @@ class Group:
 
 
 async def check(node: Node) -> None:
+    node.checked += 1
+    if node.drips:
+        await asyncio.Event().wait()
+    if isinstance(node.error, KeyError):
+        raise node.error
     if node.network != "right":
         raise Invalid("network", "right", node.network)
 
@@ -116,16 +124,14 @@ async def test_a_node_that_failed_often_is_not_asked_first_any_more() -> None:
     assert g.well() == {"b", "c"}
 
 
-async def test_a_no_is_an_answer_but_not_the_last_word_on_an_exit() -> None:
-    g = group()
+async def test_a_no_is_an_answer_but_never_the_last_word_while_another_can_be_asked() -> None:
+    g = group(quorum=1)
     g.nodes[0].error = Rejected("no")
-    with pytest.raises(Rejected):
-        await g.first()
-    assert await g.first(insist=True) == "b"
+    assert await g.first() == "b"
     for node in g.nodes:
         node.error = Rejected(f"no from {node.name}")
     with pytest.raises(Rejected, match="no from a"):
-        await g.first(insist=True)
+        await g.first()
 
 
 async def test_a_slow_node_holds_nobody_up() -> None:
@@ -254,6 +260,53 @@ async def test_below_the_quorum_the_others_are_still_heard_and_it_is_said() -> N
     assert "c" in {line.name.split()[-1] for line in g.endpoints.lines("[x]") if not line.ok and line.mend}
 
 
+# -- answers that make no sense, or never end --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [KeyError("blocks"), TypeError("5ec2e7"), RecursionError()], ids=repr)
+async def test_what_makes_no_sense_is_no_answer_and_keeps_nobody_from_hearing_the_others(error: Exception) -> None:
+    g = group()
+    g.nodes[1].error = error
+    await g.endpoints.start()
+    for _ in range(FAILURES):
+        assert await g.every() == {"a", "c"}
+    assert await g.tips() == [100, 100]
+    assert g.well() == {"a", "c"}
+    says = next(line.says for line in g.endpoints.lines("[x]") if line.name == "node b")
+    assert f"its answer makes no sense ({type(error).__name__}" in says
+    assert "5ec2e7" not in says, "its words may hold anything (S9)"
+
+
+async def test_of_a_single_node_it_is_unavailable_and_after_a_deed_unknown() -> None:
+    g = group(1, 1)
+    g.nodes[0].error = KeyError("blocks")
+    for ask in (g.endpoints.start, g.first, g.every):
+        with pytest.raises(Unavailable, match="makes no sense"):
+            await ask()
+    h = group(1, 1)
+    h.nodes[0].error = ValueError()
+    with pytest.raises(Unknown, match="makes no sense"):
+        await h.endpoints.hand_in(Node.take)
+
+
+async def test_below_the_quorum_nobody_is_waited_for_without_end() -> None:
+    g = group()
+    g.nodes[1].hangs = g.nodes[2].hangs = True
+    async with asyncio.timeout(5):
+        assert await g.every() == {"a"}
+        g.nodes[0].hangs = True
+        with pytest.raises(Unavailable, match="a: it did not answer in time; b: it did"):
+            await g.every()
+
+
+async def test_the_start_does_not_wait_for_one_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "BELOW_QUORUM", 0.01)
+    g = group()
+    g.nodes[1].drips = g.nodes[2].drips = True
+    async with asyncio.timeout(5):
+        await g.endpoints.start()
+
+
 # -- where they are ----------------------------------------------------------------------------------------------------
 
 
@@ -279,6 +332,28 @@ async def test_a_node_that_says_it_is_far_ahead_makes_nobody_late() -> None:
     assert g.well() == {"a", "b", "c"}
 
 
+async def test_a_node_that_lags_is_left_out_at_once_and_below_the_quorum_that_is_a_doubt() -> None:
+    """Else a swap would be born at its height, and be looked for from there on."""
+    g = group()
+    g.nodes[2].height = 0
+    assert await g.tips() == [100, 100]
+    assert g.endpoints.doubt == ""
+    two = group(2)
+    two.nodes[1].height = 0
+    await two.tips()
+    assert "b: it is 100 blocks behind" in two.endpoints.doubt
+
+
+async def test_of_two_that_answer_one_that_says_it_is_far_ahead_sets_no_birth() -> None:
+    g = group()
+    g.nodes[0].height, g.nodes[2].error = 10**6, NoAnswer("away")
+    assert min(await g.tips()) == 100
+    g = group(2)
+    g.nodes[0].height = 10**6
+    assert min(await g.tips()) == 100
+    assert g.endpoints.doubt
+
+
 async def test_a_node_on_another_fork_is_passed_over() -> None:
     g = group()
     g.nodes[1].block = "another"
@@ -298,11 +373,60 @@ async def test_of_two_forks_without_a_majority_nobody_can_say_which_is_right() -
 # -- networks ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_node_of_another_network_is_refused_at_the_start_by_its_place() -> None:
+@pytest.mark.parametrize("wrong", ["a", "bc", "abc"])
+async def test_on_another_network_at_the_start_the_preferred_node_or_most_of_them_are_refused_by_name(
+    wrong: str,
+) -> None:
+    g = group()
+    for node in g.nodes:
+        node.network = "another" if node.name in wrong else "right"
+    with pytest.raises(Invalid, match=f"the node at {wrong[0]}"):
+        await g.endpoints.start()
+
+
+async def test_a_single_node_of_another_network_is_refused_at_the_start() -> None:
+    g = group(1, 1)
+    g.nodes[0].network = "another"
+    with pytest.raises(Invalid):
+        await g.endpoints.start()
+
+
+async def test_s8_a_witness_of_another_network_keeps_nobody_down_is_never_asked_and_is_said() -> None:
     g = group()
     g.nodes[1].network = "another"
-    with pytest.raises(Invalid, match="the node at b"):
-        await g.endpoints.start()
+    await g.endpoints.start()
+    assert await g.every() == {"a", "c"}
+    assert g.nodes[1].asked == 0
+    assert "never asked" in next(line.says for line in g.endpoints.lines("[x]") if line.name == "node b")
+    assert g.endpoints.doubt == ""
+
+
+async def test_if_all_are_refused_that_is_no_answer_and_no_no() -> None:
+    g = group(2)
+    for node in g.nodes:
+        node.network = "another"
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="network"):
+            await g.every()
+    with pytest.raises(Unavailable, match="every node is on another network"):
+        await g.first()
+
+
+async def test_a_single_node_is_looked_at_again_after_it_was_away() -> None:
+    g = group(1, 1)
+    await g.endpoints.start()
+    g.nodes[0].error = NoAnswer("away")
+    with pytest.raises(NoAnswer):
+        await g.first()
+    g.nodes[0].error, g.nodes[0].network, before = None, "another", g.nodes[0].asked
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="no node of this network"):
+            await g.first()
+        with pytest.raises(Unavailable, match="no node of this network"):
+            await g.endpoints.hand_in(Node.take)
+    assert g.nodes[0].asked == before
+    g.nodes[0].network = "right"
+    assert await g.first() == "a"
 
 
 async def test_one_that_comes_later_is_never_asked() -> None:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapd.chains.base import Cursor, Fate, Scan, Sighting, SightingKind, TxState
-from swapd.chains.quorum import fate_of, middle, reached, scan_of, time_of, view_of
+from swapd.chains.base import Cursor, Fate, Scan, Sighting, SightingKind, TxState, WatchedLeg
+from swapd.chains.quorum import (
+    MOST_ALONE,
+    MOST_PENDING,
+    MOST_STRAYS,
+    fate_of,
+    hints_of,
+    middle,
+    reached,
+    scan_of,
+    time_of,
+    view_of,
+)
 from swapd.protocol.decide import Clocks, Memory, decide
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.hashlock import opens
@@ -177,21 +189,74 @@ def test_two_groups_that_are_both_large_enough_are_believed_neither() -> None:
 # -- hints -------------------------------------------------------------------------------------------------------------
 
 
+LEG = WatchedLeg("one", 0, OWN.initiator, 0)
+
+
 def scan(height: int, block_hash: str, *txids: str, fork: int | None = None) -> Scan:
-    kind = SightingKind.CLAIM
-    return Scan(Cursor(height, block_hash), tuple(Sighting("one", "initiator", kind, "lock", t) for t in txids), fork)
+    return Scan(Cursor(height, block_hash), tuple(sighting(txid) for txid in txids), fork)
+
+
+def sighting(txid: str, kind: SightingKind = SightingKind.CLAIM, block: str | None = "x", **more: Any) -> Sighting:
+    return Sighting("one", "initiator", kind, "lock", txid, block, **more)
+
+
+def merged(scans: Sequence[Scan], quorum: int = 2) -> Scan:
+    return scan_of(scans, quorum, [LEG])
 
 
 def test_s6_what_one_node_hides_another_shows() -> None:
-    found = scan_of([scan(9, "x"), scan(9, "x", "claim"), scan(9, "x", "claim")], 2)
+    found = merged([scan(9, "x"), scan(9, "x", "claim"), scan(9, "x", "claim")])
     assert [each.txid for each in found.sightings] == ["claim"]
 
 
 def test_a_scan_has_come_as_far_as_enough_nodes_have_and_on_the_fork_of_most() -> None:
     liar = scan(10**9, "liar", fork=0)
-    assert scan_of([liar, scan(9, "x"), scan(8, "w")], 2).cursor == Cursor(9, "x")
-    assert scan_of([scan(9, "liar", fork=3), scan(9, "x"), scan(9, "x")], 2) == scan(9, "x")
-    assert scan_of([liar], 2).cursor.height == 10**9, "there is no other"
+    assert merged([liar, scan(9, "x"), scan(8, "w")]).cursor == Cursor(9, "x")
+    assert merged([scan(9, "liar", fork=3), scan(9, "x"), scan(9, "x")]) == scan(9, "x")
+    assert merged([liar]).cursor.height == 10**9, "there is no other"
+    bent = replace(scan(9, "x"), cursor=Cursor(9, "x", ((8, "liar"), (9, "x"))))
+    assert merged([bent, scan(9, "x"), scan(9, "x")]).cursor == Cursor(9, "x"), "its trail counts too"
+
+
+def test_s7_a_fork_is_one_that_a_quorum_reports_and_begins_where_the_highest_of_these_says() -> None:
+    """The first of them is the liar, with the block that all have."""
+    liar = scan(9, "x", fork=0)
+    assert merged([liar, scan(9, "x"), scan(9, "x")]).fork is None
+    assert merged([liar, scan(9, "x")]).fork is None
+    assert merged([liar, scan(9, "x", fork=7), scan(9, "x", fork=7)]).fork == 7
+    assert merged([scan(9, "x", fork=7)]).fork == 7, "there is no other"
+    assert merged([scan(9, "x", fork=7)], 1).fork == 7
+
+
+def test_one_node_can_not_make_us_keep_as_many_hints_as_it_likes() -> None:
+    """Scan after scan it invents some; what the others agree on is taken all the same."""
+    leg = LEG
+    for number in range(12):
+        invented = [f"{number} {each}" for each in range(MOST_ALONE // 10)]
+        found = scan_of([scan(9, "x", *invented), scan(9, "x"), scan(9, "x")], 2, [leg]).sightings
+        leg = replace(leg, sightings=tuple(dict.fromkeys([*leg.sightings, *found])))
+    assert len(leg.sightings) == MOST_ALONE
+    true = [scan(9, "x", "more"), scan(9, "x", "true"), scan(9, "x", "true")]
+    assert [each.txid for each in scan_of(true, 2, [leg]).sightings] == ["true"]
+    assert scan_of([scan(9, "x", "0 0")], 2, [leg]).sightings == (leg.sightings[0],), "what is known already is no more"
+
+
+@pytest.mark.parametrize(
+    ("kind", "block", "most"), [(SightingKind.LOCK, None, MOST_PENDING), (SightingKind.STRAY, "x", MOST_STRAYS)]
+)
+def test_what_anybody_can_make_for_little_is_kept_in_a_limited_number_and_all_else_in_any(
+    kind: SightingKind, block: str | None, most: int
+) -> None:
+    flood = [sighting(str(number), kind, block) for number in range(most + 50)]
+    lock, claim = sighting("lock", SightingKind.LOCK), sighting("claim", block=None, preimage=PREIMAGE)
+    found = hints_of([[*flood, lock, claim]], 1, [LEG])
+    assert found == (*flood[:most], lock, claim), "S6: what shows the secret proves itself"
+    leg = replace(LEG, sightings=found)
+    assert hints_of([[flood[-1]]], 1, [leg]) == ()
+
+
+def test_a_sighting_of_nobodys_leg_is_none() -> None:
+    assert hints_of([[replace(sighting("claim"), swap_id="another")]], 1, [LEG]) == ()
 
 
 # -- fates, figures, time ----------------------------------------------------------------------------------------------

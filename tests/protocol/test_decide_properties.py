@@ -95,7 +95,8 @@ def check_every_act(world: World) -> None:
         first = views[Role.INITIATOR]
         first_final = first.state is LegState.LOCKED and first.depth >= swap.initiator.confirmations
         if effect.kind is EffectKind.LOCK:
-            assert latest <= leg.lock_by, "S3"
+            kept_up = view.state is LegState.SEEN and effect.role in locks
+            assert latest <= (leg.terms.fund_by if kept_up else leg.lock_by), "S3"
             assert view.state is LegState.ABSENT or (view.state is LegState.SEEN and effect.role in locks), "S4"
             assert effect.role is Role.INITIATOR or first_final, "S1"
             locks.add(effect.role)

@@ -65,6 +65,18 @@ def test_our_own_lock_is_kept_up_while_it_is_pending_and_nobody_elses() -> None:
     assert wanted(INITIATING, seen, absent, now) == set()
 
 
+def test_s3_a_pending_lock_of_ours_is_pushed_until_it_would_come_too_late_and_no_new_one_is_sent_then() -> None:
+    seen, absent = LegView(LegState.SEEN), LegView(LegState.ABSENT)
+    leg, sent = INITIATING.initiator, Memory(lock_sent=frozenset({Role.INITIATOR}))
+    assert leg.lock_by < leg.terms.fund_by
+    late = leg.lock_by + 1
+    assert wanted(INITIATING, seen, absent, late, sent) == {"lock:initiator"}
+    assert wanted(INITIATING, seen, absent, leg.terms.fund_by, sent) == {"lock:initiator"}
+    assert wanted(INITIATING, seen, absent, leg.terms.fund_by + 1, sent) == set()
+    assert wanted(INITIATING, absent, absent, late, sent) == set(), "nobody has it: it is not begun again"
+    assert wanted(INITIATING, absent, absent, late) == set()
+
+
 def test_deadlines_say_how_urgent_a_refund_is() -> None:
     """Nobody can claim without the secret: then a refund may be cheap. A rival makes it urgent."""
     after = INITIATING.initiator.terms.timelock

@@ -130,9 +130,9 @@ class BitcoinMarket:
         left = int(deadline - now)
         market, fee = self.quote(left, now), self.settings.fee
         if kind is EffectKind.LOCK:
-            rate = bitcoin_fees.wanted_rate(fee, market, left)
+            rate = bitcoin_fees.wanted_rate(fee, market, left, yields=False)
             return None if sent else bitcoin_fees.Rival(rate * 200, rate)
-        if sent and rival is None and bitcoin_fees.good_enough(fee, market, sent[-1].bid.rate, left):
+        if sent and rival is None and bitcoin_fees.good_enough(fee, market, sent[-1].bid.rate, left, yields=True):
             return None
         purse = bitcoin_fees.Purse(amount, SPEND_VSIZE, DUST, yields=True)
         rivals = [tx.bid for tx in sent] + ([rival.bid] if rival else [])

@@ -28,6 +28,8 @@ class Wire:
     def __init__(self, url: str) -> None:
         self._server = make_url(url)
         self.breaks = At.NOTHING
+        self.frozen = False
+        """Whether the server has stopped to answer anything at all, while its connections stay."""
         self.broke = 0
         self._listening: asyncio.Server
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,6 +76,7 @@ class Wire:
 
 class _Line:
     def __init__(self, wire: Wire, back: asyncio.StreamWriter) -> None:
+        self._wire = wire
         self._back = back
         self.cut = False
         self.silent = False
@@ -83,7 +86,7 @@ class _Line:
             while part := await answers.read(65_536):
                 if self.cut:
                     break  # the server has answered, so it has committed
-                if not self.silent:
+                if not self.silent and not self._wire.frozen:
                     self._back.write(part)
                     await self._back.drain()
         self._back.close()

@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 
-from store_samples import START, AesSealer, insert_swap
+from store_samples import START, AesSealer, due, insert_swap
 
 from swapd.chains.base import Cursor, Scan
 from swapd.errors import SwapdError
@@ -40,7 +40,7 @@ async def add(url: str, count: int) -> None:
     store = await Store.open(url, AesSealer())
     for number in range(count):
         async with store.write(f"process {os.getpid()}") as tx:
-            await tx.due(START)  # reading first is what a deferred transaction in SQLite fails on
+            await due(tx, START)  # reading first is what a deferred transaction in SQLite fails on
             await insert_swap(tx, START + number)
     await store.close()
 

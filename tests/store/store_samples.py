@@ -16,7 +16,7 @@ from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import LegState, LegView
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Asset, Leg, LegTerms, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
-from swapd.store import EffectRow, Store, SwapRow, Transaction
+from swapd.store import EffectRow, Reading, Store, SwapRow, Transaction
 from swapd.store.engine import make_engine, parse_url, writing
 
 BTC = Asset("BTC", "bitcoin", 8)
@@ -153,3 +153,9 @@ async def decide_on(store: Store, swap_id: str, fence: int, *effects: Effect) ->
 async def get_effects(store: Store, swap_id: str) -> dict[str, EffectRow]:
     async with store.read() as tx:
         return {row.effect.key: row for row in await tx.effects(swap_id)}
+
+
+async def due(reading: Reading, now: int, limit: int = 100) -> list[str]:
+    """Ids of swaps to reconcile, the longest due first."""
+    query = "SELECT id FROM swaps WHERE next_due_at <= :now ORDER BY next_due_at, id LIMIT :most"
+    return list(await reading._connection.scalars(text(query), {"now": now, "most": limit}))

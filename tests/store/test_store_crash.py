@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_samples import START, AesSealer, RawSql, add_swap, insert_swap
+from store_samples import START, AesSealer, RawSql, add_swap, due, insert_swap
 
 from swapd.errors import Unavailable, Unknown
 from swapd.store import Store
@@ -88,10 +88,10 @@ async def test_two_processes_write_at_once_and_both_succeed(url: str, store: Sto
 async def test_reading_goes_on_while_somebody_writes_and_sees_one_moment(store: Store) -> None:
     await add_swap(store)
     async with store.read() as reading:
-        assert await reading.due(START) != []
+        assert await due(reading, START) != []
         async with store.write() as tx:
             await insert_swap(tx)
-        assert len(await reading.due(START)) == 1
+        assert len(await due(reading, START)) == 1
     assert await count_swaps(store) == 2
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from proxy import At, Wire
 from sqlalchemy import event, text
-from store_samples import AesSealer, add_swap, get, insert_swap
+from store_samples import AesSealer, add_swap, due, get, insert_swap
 
 from swapd.devnet.postgres import PostgresServer
 from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
@@ -137,7 +137,7 @@ async def test_another_process_that_holds_the_lock_is_named_and_its_end_is_notic
             await add_swap(store)
         assert "another process does not let go of" in store.trouble
         async with store.read() as tx:
-            assert await tx.due(0) == [], "reading goes on"
+            assert await due(tx, 0) == [], "reading goes on"
     finally:
         holder.kill()
         await holder.wait()
@@ -210,6 +210,22 @@ async def test_s10_a_commit_that_is_never_answered_is_unknown_after_a_while_and_
         await add_swap(store)
         async with store.read() as tx:
             assert len((await tx.swaps()).swaps) == 2, "the server had heard of it"
+
+
+async def test_s8_a_server_that_answers_nothing_delays_a_copy_in_memory_by_seconds_and_the_old_one_stays(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "COPY_SECONDS", 1)
+    async with wired(postgres_url) as (store, wire):
+        swap_id = await add_swap(store)
+        spare = await store.copy_open()
+        wire.frozen = True
+        with pytest.raises(Unavailable, match="does not answer: no answer within 1 s"):
+            await asyncio.wait_for(store.copy_open(spare), 30)
+        assert (await get(spare, swap_id)).id == swap_id
+        wire.frozen = False
+        assert await asyncio.wait_for(store.copy_open(spare), 30) is spare
+        await spare.close()
 
 
 async def test_postgres_restarted_under_load_loses_nothing_that_was_said_to_be_written() -> None:

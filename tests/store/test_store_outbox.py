@@ -104,6 +104,54 @@ async def test_a_sequence_that_was_taken_is_refused_for_another_effect(store: St
             await tx.add_attempt(other.id, other_fence, make_tx("0x2", sequence=3), account="0xme")
 
 
+async def signed_at(store: Store, sequence: int, deadline: int) -> tuple[str, int, EffectRow]:
+    found = await wanted(store, replace(REFUND, deadline=deadline))
+    async with store.write() as tx:
+        await tx.add_attempt(found[2].id, found[1], make_tx(f"0x{sequence}", sequence=sequence), account="0xme")
+    return found
+
+
+async def test_what_waits_behind_a_place_is_what_is_signed_for_a_later_one_wanted_and_not_settled(store: Store) -> None:
+    await wanted(store, replace(REFUND, deadline=1))  # nothing is signed for it: it is in no line
+
+    async def behind(place: int) -> int | None:
+        async with store.read() as tx:
+            assert await tx.earliest_deadline("bitcoin", -1) is None
+            return await tx.earliest_deadline("ethereum", place)
+
+    await signed_at(store, 3, 300)
+    first_id, first_fence, first = await signed_at(store, 4, 100)
+    await signed_at(store, 5, 200)
+    assert [await behind(place) for place in (2, 3, 4, 5)] == [100, 100, 200, None]
+    async with store.write() as tx:
+        await tx.record_fate("0x4", Fate(TxState.FAILED, 1))
+        await tx.record_fate("0x5", Fate(TxState.PENDING))
+    assert await behind(3) == 200, "what was mined without effect holds nobody up, and waits for nobody"
+    async with store.write() as tx:
+        await tx.add_attempt(first.id, first_fence, make_tx("0x6", sequence=6), account="0xme")
+    assert await behind(5) == 100
+    await decide_on(store, first_id, first_fence)
+    assert await behind(5) is None, "nobody wants it any more"
+
+
+async def test_s12_a_lock_is_under_way_until_it_is_certain_what_became_of_it(store: Store) -> None:
+    swap_id, fence, effect = await wanted(store)
+
+    async def under_way() -> bool:
+        async with store.read() as tx:
+            return await tx.lock_under_way(swap_id)
+
+    assert not await under_way(), "wanted, and not even signed"
+    async with store.write() as tx:
+        await tx.add_attempt(effect.id, fence, make_tx("0x1"))
+        await tx.mark_sent("0x1", fence)
+    await decide_on(store, swap_id, fence)
+    assert await under_way()
+    async with store.write() as tx:
+        await tx.set_effect(effect.id, EffectState.VOID)
+    assert not await under_way()
+
+
 async def test_the_chain_may_be_ahead_of_the_stored_sequence(store: Store) -> None:
     async with store.write() as tx:
         assert await tx.next_sequence("ethereum", "0xme", 5) == 5
@@ -237,7 +285,6 @@ async def test_the_fate_of_a_transaction_is_kept_and_a_dead_one_is_not_live(stor
     [
         (EffectState.DONE, EffectState.SENT),
         (EffectState.VOID, EffectState.WANTED),
-        (EffectState.FAILED, EffectState.FAILED),
     ],
 )
 async def test_an_ended_effect_that_is_asked_for_again(store: Store, ended: EffectState, again: EffectState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from store_samples import START, add_swap, get, preimage_of
+from store_samples import START, add_swap, due, get, preimage_of
 
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind
 from swapd.protocol.terms import Role
@@ -34,7 +34,7 @@ async def test_a_scan_is_stored_and_wakes_its_swaps(store: Store) -> None:
     async with store.read() as tx:
         assert await tx.cursor("bitcoin") == CURSOR
         assert await tx.cursor("ethereum") is None
-        assert await tx.due(0) == [swap_id]
+        assert await due(tx, 0) == [swap_id]
     assert (await get(store, swap_id)).watched_leg(Role.INITIATOR).sightings == (sighting(swap_id),)
     assert (await get(store, swap_id)).watched_leg(Role.PARTICIPANT).sightings == ()
     assert (await get(store, other)).sightings == ()
@@ -48,11 +48,11 @@ async def test_a_sighting_that_comes_twice_is_one_and_wakes_nobody(store: Store)
             await tx.postpone(swap_id, START)
         async with store.write() as tx:
             assert await tx.add_sightings("bitcoin", [known, known]) == frozenset()
-            assert await tx.due(0) == []
+            assert await due(tx, 0) == []
     assert (await get(store, swap_id)).sightings == (sighting(swap_id), sighting(swap_id, height=None))
 
 
-async def test_s7_a_reorg_takes_back_what_orphaned_blocks_showed_and_nothing_else(store: Store) -> None:
+async def test_s7_a_reorg_wakes_whom_orphaned_blocks_showed_and_hides_nothing(store: Store) -> None:
     swap_id = await quiet_swap(store)
     below, above, pending = sighting(swap_id, 100), sighting(swap_id, 101), sighting(swap_id, None)
     async with store.write() as tx:
@@ -63,10 +63,24 @@ async def test_s7_a_reorg_takes_back_what_orphaned_blocks_showed_and_nothing_els
     async with store.write() as tx:
         assert await tx.record_scan("bitcoin", Scan(moved, (), fork=100)) == {swap_id}
     row = await get(store, swap_id)
-    assert row.sightings == (below, pending, replace(above, role=Role.PARTICIPANT))
+    assert row.sightings == (below, above, pending, replace(above, role=Role.PARTICIPANT))
     assert row.next_due_at == 0
     async with store.read() as tx:
         assert await tx.cursor("bitcoin") == moved
+
+
+async def test_s6_a_secret_that_only_an_orphaned_block_showed_stays_public(store: Store) -> None:
+    swap_id, other = await quiet_swap(store), await quiet_swap(store)
+    row = await get(store, swap_id)
+    shown = replace(sighting(swap_id), preimage=preimage_of(row.terms.index))
+    wrong = replace(sighting(other), preimage=bytes(32))
+    async with store.write() as tx:
+        await tx.record_scan("bitcoin", Scan(CURSOR, (shown, wrong)))
+    async with store.write() as tx:
+        await tx.record_scan("bitcoin", Scan(Cursor(100, "block 100"), (), fork=100))
+    after = await get(store, swap_id)
+    assert after.memory.preimage == preimage_of(row.terms.index)
+    assert (await get(store, other)).memory.preimage is None, "what opens nothing is no secret"
 
 
 async def test_a_scan_that_fails_half_way_moves_no_cursor(store: Store) -> None:

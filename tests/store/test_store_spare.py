@@ -46,6 +46,16 @@ async def test_what_is_open_can_be_worked_on_in_memory_and_the_database_knows_no
     await spare.close()
 
 
+async def test_s2_an_old_copy_is_told_which_secrets_were_shown_since(store: Store) -> None:
+    shown, kept = await add_swap(store), await add_swap(store)
+    spare = await store.copy_open()
+    async with spare.write() as tx:
+        await tx.remember_shown({shown, "ended-since"})
+    assert (await get(spare, shown)).memory.reveal_sent
+    assert not (await get(spare, kept)).memory.reveal_sent
+    await spare.close()
+
+
 async def _writes(store: Store) -> None:
     for _ in range(5):
         async with store.write() as tx:

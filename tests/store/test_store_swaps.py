@@ -16,6 +16,7 @@ from store_samples import (
     add_swap,
     decide_on,
     decision,
+    due,
     get,
     get_effects,
     insert_swap,
@@ -46,6 +47,33 @@ async def test_a_swap_comes_back_as_it_was_given(store: Store) -> None:
     assert row.watched_leg(Role.PARTICIPANT).birth == 200
     assert row.legs[Role.INITIATOR].fingerprint == "bc1q"
     assert row.legs[Role.INITIATOR].view == LegView(LegState.UNKNOWN)
+
+
+async def test_s14_a_swap_that_was_found_again_is_marked_so_and_is_known_though_it_is_damaged(
+    store: Store, raw_sql: RawSql
+) -> None:
+    terms = make_terms(0)
+    async with store.write() as tx:
+        assert not await tx.knows(terms.swap_id)
+        await tx.add_swap(terms, BIRTHS, NAMES, Status.ACCEPTED, restored=True)
+    assert (await get(store, terms.swap_id)).memory.restored
+    assert not (await get(store, await add_swap(store))).memory.restored
+    await raw_sql.run("UPDATE swaps SET terms = '{'")
+    async with store.read() as tx:
+        assert await tx.knows(terms.swap_id)
+
+
+async def test_s11_a_leg_in_doubt_is_shown_as_seen_and_not_remembered_as_locked_once(store: Store) -> None:
+    swap_id = await add_swap(store)
+    fence = await lease(store, swap_id)
+    doubtful = replace(locked(0), doubt="one node of three says so")
+    for view, remembered in ((doubtful, set()), (locked(), {Role.INITIATOR})):
+        row = await get(store, swap_id)
+        async with store.write() as tx:
+            await tx.record_decision(row, fence, decision(), {Role.INITIATOR: view})
+        after = await get(store, swap_id)
+        assert after.legs[Role.INITIATOR].view.state is LegState.LOCKED
+        assert after.memory.locked_once == remembered
 
 
 async def test_a_swap_that_is_not_there_is_invalid(store: Store) -> None:
@@ -165,16 +193,16 @@ async def test_s6_a_public_preimage_is_kept_and_a_wrong_one_refused(store: Store
 
 async def test_due_are_the_new_the_touched_and_those_whose_time_has_come(store: Store) -> None:
     new, later, never, touched = [await add_swap(store) for _ in range(4)]
-    for swap_id, due in ((later, START + 5), (never, None), (touched, START + 50)):
+    for swap_id, at in ((later, START + 5), (never, None), (touched, START + 50)):
         fence, row = await lease(store, swap_id), await get(store, swap_id)
         async with store.write() as tx:
-            await tx.record_decision(row, fence, decision(due=due), {})
+            await tx.record_decision(row, fence, decision(due=at), {})
     async with store.write() as tx:
         await tx.touch([touched])
     async with store.read() as tx:
-        assert set(await tx.due(START)) == {new, touched}
-        assert set(await tx.due(START + 5)) == {new, touched, later}
-        assert len(await tx.due(START + 5, limit=2)) == 2
+        assert set(await due(tx, START)) == {new, touched}
+        assert set(await due(tx, START + 5)) == {new, touched, later}
+        assert len(await due(tx, START + 5, limit=2)) == 2
 
 
 async def test_a_wake_up_during_a_reconcile_is_not_lost(store: Store) -> None:
@@ -191,8 +219,8 @@ async def test_postponed_is_due_later(store: Store) -> None:
     swap_id = await add_swap(store)
     async with store.write() as tx:
         await tx.postpone(swap_id, START + 30)
-        assert await tx.due(START + 29) == []
-        assert await tx.due(START + 30) == [swap_id]
+        assert await due(tx, START + 29) == []
+        assert await due(tx, START + 30) == [swap_id]
 
 
 async def test_swaps_are_listed_newest_first_by_page_and_by_status(store: Store) -> None:

@@ -18,7 +18,7 @@ from swapd.chains.base import (
     TxState,
     WatchedLeg,
 )
-from swapd.errors import Unavailable
+from swapd.errors import Rejected, Unavailable
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import ABSENT_VIEW, LegState, LegView
 from swapd.protocol.terms import LegTerms, Role, SecretHolder, SwapTerms, Wallet
@@ -58,7 +58,8 @@ class Draft:
 @dataclass
 class Scripted:
     """A chain with one leg. unread: its past can not be asked for. fates: by txid, what became of it; what is not there
-    is pending once it was sent."""
+    is pending once it was sent. refused: transactions that it takes no more. By hashlock of their leg: hidden are those
+    that nobody can see, rejects those for which nothing can be made, silent those for which it does not say."""
 
     name: str
     shown: LegView = ABSENT_VIEW
@@ -71,6 +72,10 @@ class Scripted:
     sent: list[str] = field(default_factory=list)
     drafted: list[tuple[Effect, bytes | None, list[str]]] = field(default_factory=list)
     fates: dict[str, Fate] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    hidden: set[bytes] = field(default_factory=set)
+    rejects: set[bytes] = field(default_factory=set)
+    silent: set[bytes] = field(default_factory=set)
     voids: int = 0
     told: int = 0
 
@@ -84,7 +89,7 @@ class Scripted:
     async def close(self) -> None:
         pass
 
-    async def examine(self) -> list[Health]:
+    async def examine(self, now: int) -> list[Health]:
         return [Health("balance", False, "no gas", "send some")]
 
     def fingerprint(self, terms: LegTerms) -> str:
@@ -111,6 +116,8 @@ class Scripted:
 
     async def view(self, leg: WatchedLeg) -> LegView:
         self._answer()
+        if leg.leg.terms.hashlock in self.hidden:
+            raise Unavailable("this leg can not be seen")
         return self.shown
 
     async def draft(
@@ -118,6 +125,10 @@ class Scripted:
     ) -> Draft | None:
         self._answer()
         self.drafted.append((effect, preimage, [tx.txid for tx in sent]))
+        if leg.leg.terms.hashlock in self.rejects:
+            raise Rejected("it would fail")
+        if leg.leg.terms.hashlock in self.silent:
+            raise Unavailable("no answer about this leg")
         if sent:
             return None
         tx = SignedTx(f"{effect.key}", b"bytes", 1, 1)
@@ -131,6 +142,8 @@ class Scripted:
 
     async def broadcast(self, tx: SignedTx) -> None:
         self._answer()
+        if tx.txid in self.refused:
+            raise Rejected("its fee is too low")
         self.sent.append(tx.txid)
 
     async def fate(self, tx: SignedTx) -> Fate:

@@ -219,10 +219,13 @@ async def test_two_swaps_take_two_nonces_one_after_the_other(hill: Hill) -> None
     assert hill.tower.states.next_sequence("a") == 0
 
 
-def _another(packet: Packet) -> Packet:
-    """The same swap with another hashlock."""
+def _another(packet: Packet, earlier: int = 0) -> Packet:
+    """The same swap with another hashlock, its timelocks so many seconds earlier."""
     hashlock = bytes(32)
-    first, second = (replace(leg, terms=replace(leg.terms, hashlock=hashlock)) for leg in packet.terms.legs)
+    first, second = (
+        replace(leg, terms=replace(leg.terms, hashlock=hashlock, timelock=leg.terms.timelock - earlier))
+        for leg in packet.terms.legs
+    )
     terms = replace(packet.terms, swap_id=swap_id_of(hashlock), initiator=first, participant=second)
     return replace(packet, terms=terms)
 
@@ -247,6 +250,64 @@ async def test_not_to_see_a_leg_takes_nothing_back(hill: Hill) -> None:
     await hill.at(T_P + 2)
     assert hill.b.voids == 0
     assert hill.tower.states[PACKET.id].of("refund:participant")
+
+
+async def two_in_line(hill: Hill) -> Packet:
+    """Refunds of two swaps on one account, the first at the first place; and nobody can see its leg any more."""
+    hill.grace = 0
+    hill.restart()
+    other = _another(PACKET)
+    folder.write(hill.folder / "packets", other)
+    await hill.at(T_P + 1)
+    first, second = hill.b.sent
+    assert (first, second) == ("refund:participant@3", "refund:participant@4")
+    mine = next(each for each in (PACKET, other) if hill.tower.states[each.id].places("refund:participant") == [3])
+    hill.b.hidden = {mine.terms.participant.terms.hashlock}
+    return mine
+
+
+async def test_what_can_not_be_seen_is_sent_again_where_others_wait_behind_it(hill: Hill) -> None:
+    mine = await two_in_line(hill)
+    hill.b.fates["refund:participant@3"] = Fate(TxState.MISSING)
+    await hill.at(T_P + 2)
+    assert hill.b.sent[2:] == ["refund:participant@3"]
+    assert hill.b.voids == 0
+    assert hill.tower.states[mine.id].of("refund:participant")
+
+
+async def test_what_can_not_be_seen_and_is_not_taken_any_more_gives_its_place_to_those_behind(hill: Hill) -> None:
+    await two_in_line(hill)
+    hill.b.fates["refund:participant@3"] = Fate(TxState.MISSING)
+    hill.b.refused = {"refund:participant@3"}
+    await hill.at(T_P + 2)
+    assert hill.b.sent[2:] == ["void@3"]
+
+
+async def test_who_stands_in_line_pays_for_the_most_urgent_behind_it_and_for_nobody_before_it(hill: Hill) -> None:
+    hill.grace = 0
+    hill.restart()
+    urgent = _another(PACKET, earlier=100)
+    folder.write(hill.folder / "packets", urgent)
+    hill.b.rejects = {urgent.terms.participant.terms.hashlock}
+    await hill.at(T_P + 1)
+    assert [effect.deadline for effect, *_ in hill.b.drafted] == [T_P - 100, T_P]
+    assert hill.b.sent == ["refund:participant@3"], "the other one can not be sent at all"
+    await hill.at(T_P + 2)
+    assert hill.b.drafted[-1][0].deadline == T_P, "it holds nobody up"
+    hill.b.rejects = set()
+    await hill.at(T_P + 3)
+    await hill.at(T_P + 4)
+    assert [effect.deadline for effect, *_ in hill.b.drafted[-2:]] == [T_P - 100] * 2
+
+
+async def test_s8_one_leg_that_can_not_be_asked_about_keeps_no_other_waiting(hill: Hill) -> None:
+    hill.grace = 0
+    hill.restart()
+    urgent = _another(PACKET, earlier=100)
+    folder.write(hill.folder / "packets", urgent)
+    hill.b.silent = {urgent.terms.participant.terms.hashlock}
+    await hill.at(T_P + 1)
+    assert hill.b.sent == ["refund:participant@3"]
 
 
 async def test_a_damaged_state_file_is_begun_anew(hill: Hill) -> None:

@@ -80,7 +80,7 @@ class Ahead:
             return self._keys.sign_bitcoin(watched.index, purpose, sighash)
 
         made = []
-        for rate in rungs(self._settings.floor_rate, min(self._settings.cap_rate, most)):
+        for rate in rungs(self._settings.floor_rate, most):
             spend = self._spend(kind, watched, coin, rate * vsize)
             raw = transaction.claim(spend, HOLE, sign) if claims else transaction.refund(spend, key, sign)
             tx = SignedTx(transaction.read(raw).txid, raw, rate * vsize, rate, spends=(str(coin.outpoint),))
@@ -104,9 +104,13 @@ class Ahead:
         ladder = self._ladder_for(effect.kind, watched, coin, prepared)
         rival = await self._rival(coin)
         alike = coin.spend is not None and (coin.spend.preimage is not None) is (effect.kind is EffectKind.CLAIM)
-        if rival is not None and alike and fees.good_enough(self._settings, market, rival.rate, seconds_left):
+        if (
+            rival is not None
+            and alike
+            and fees.good_enough(self._settings, market, rival.rate, seconds_left, yields=True)
+        ):
             return None  # it pays whom ours would pay
-        wanted = fees.wanted_rate(self._settings, market, seconds_left)
+        wanted = fees.wanted_rate(self._settings, market, seconds_left, yields=True)
         able = [tx for tx in ladder if tx.rate >= market.minimum and (rival is None or _outbids(tx, rival, market))]
         if not able:
             if alike:

@@ -23,6 +23,9 @@ from swapd.errors import Unavailable
 
 SATOSHI_PER_BTC = 100_000_000
 
+MOST_TRANSACTIONS = 100
+"""Asked for at once. The largest that a node relays have 0.8 MB in hex: together they stay below `rpc.MOST_BYTES`."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -47,6 +50,21 @@ def satoshi(btc: Decimal | int) -> int:
     return int((Decimal(btc) * SATOSHI_PER_BTC).to_integral_exact())
 
 
+def whole(value: Any) -> int:
+    """A whole number from the node's JSON. What is compared with what other nodes say has to be what it seems to be.
+    Raises TypeError."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("not a whole number")
+    return value
+
+
+def text(value: Any) -> str:
+    """The same for a text, such as a hash."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
 def btc(amount: int) -> str:
     """An amount for people, and for the node, which takes strings so that no float comes in between."""
     return f"{Decimal(amount) / SATOSHI_PER_BTC:.8f}"
@@ -64,7 +82,7 @@ def absent(answer: Any) -> bool:
 async def tip(rpc: Rpc) -> tuple[Tip, int]:
     """The best block, and its median-time-past."""
     info = await rpc.call("getblockchaininfo")
-    return Tip(info["blocks"], info["bestblockhash"], info["time"]), info["mediantime"]
+    return Tip(whole(info["blocks"]), text(info["bestblockhash"]), whole(info["time"])), whole(info["mediantime"])
 
 
 async def hashes(rpc: Rpc, heights: Sequence[int]) -> list[str | None]:
@@ -82,8 +100,12 @@ async def block(rpc: Rpc, height: int, block_hash: str, wanted: Wanted) -> Block
 
 async def transactions(rpc: Rpc, txids: Sequence[str]) -> list[Transaction]:
     """Those of these transactions that the mempool still has."""
-    answers = await rpc.batch([Call("getrawtransaction", (txid,)) for txid in txids])
-    return [read(bytes.fromhex(answer)) for answer in answers if not absent(answer)]
+    found = []
+    for start in range(0, len(txids), MOST_TRANSACTIONS):
+        part = txids[start : start + MOST_TRANSACTIONS]
+        answers = await rpc.batch([Call("getrawtransaction", (txid,)) for txid in part])
+        found += [read(bytes.fromhex(answer)) for answer in answers if not absent(answer)]
+    return found
 
 
 def _parse(raw: bytes, wanted: Wanted) -> tuple[str, tuple[Transaction, ...]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -83,8 +84,7 @@ class BitcoinChain:
         self._spending = first.spending
         self._funding = Funding(self.rpc, settings.network, settings.fee, alarms)
         self._stuck = Stuck(self._funding, settings.fee, alarms)
-        self._unkept: set[str] | None = None
-        """What is to be reserved as soon as the wallet answers."""
+        self._alarms = alarms
 
     @property
     def in_order(self) -> bool:
@@ -106,30 +106,33 @@ class BitcoinChain:
     async def start(self) -> None:
         await self._endpoints.start()
         if self._settings.wallet:
-            with self._exits_without_wallet():
+            async with self._exits_without_wallet():
                 await health.open_wallet(self.rpc, self._settings)
 
     async def _check_network(self, peer: Peer) -> None:
         await health.check_network(peer.rpc, self._settings)
 
     async def resume(self, signed: Sequence[SignedTx]) -> None:
-        self._unkept = {outpoint for tx in signed for outpoint in tx.spends}
-        with self._exits_without_wallet():
-            await self._keep()
+        async with self._exits_without_wallet():
+            await self._funding.keep_only({outpoint for tx in signed for outpoint in tx.spends})
 
-    async def _keep(self) -> None:
-        if self._unkept is not None:
-            await self._funding.keep_only(self._unkept)
-            self._unkept = None
-
-    @contextmanager
-    def _exits_without_wallet(self) -> Iterator[None]:
-        """The node with the wallet may be away: with others, claims and refunds go on, which need no wallet (S8)."""
+    @asynccontextmanager
+    async def _exits_without_wallet(self) -> AsyncIterator[None]:
+        """The wallet may be away, or not there, or damaged: claims and refunds need none, and go on (S8). A lock finds
+        out by itself."""
+        trouble = ""
         try:
             yield
-        except Unavailable:
-            if self._endpoints.alone:
-                raise
+        except SwapdError as error:
+            trouble = str(error)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            trouble = f"the wallet's answer makes no sense ({type(error).__name__})"
+        self._alarms.ring("wallet.not_ready", bool(trouble), reason=trouble)
+
+    def _require_wallets_node(self) -> None:
+        """The wallet is asked past `Endpoints`, which does not keep it from being on another network."""
+        if self._endpoints.refused_first:
+            raise Unavailable(f"the node with the wallet: {self._endpoints.refused_first}")
 
     async def close(self) -> None:
         await self._endpoints.close()
@@ -137,11 +140,11 @@ class BitcoinChain:
             await peer.batches.end()
             await peer.rpc.close()
 
-    async def examine(self) -> Sequence[Health]:
+    async def examine(self, now: int | None = None) -> Sequence[Health]:
         if not self._endpoints.alone:
             with suppress(SwapdError):  # what is wrong with which of them is told below
                 await self.clock()
-        found = await health.examine(self.rpc, self._settings)
+        found = await health.examine(self.rpc, self._settings, int(time.time()) if now is None else now)
         return [*found, *self._endpoints.lines(f"[chains.{self.name}]")]
 
     async def clock(self) -> ChainClock:
@@ -164,10 +167,11 @@ class BitcoinChain:
     async def scan(self, cursor: Cursor | None, legs: Sequence[WatchedLeg]) -> Scan:
         most = self._settings.scan_blocks
         scans = await self._heard(lambda peer: watch.scan(peer.rpc, cursor, legs, most), SCAN_PATIENCE_SECONDS)
-        return scan_of(scans, self._endpoints.quorum)
+        return scan_of(scans, self._endpoints.quorum, legs)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
-        return hints_of(await self._heard(lambda peer: watch.rescan(peer.rpc, legs), SCAN_PATIENCE_SECONDS))
+        shown = await self._heard(lambda peer: watch.rescan(peer.rpc, legs), SCAN_PATIENCE_SECONDS)
+        return hints_of(shown, self._endpoints.quorum, legs)
 
     async def discover(self, since: int, clues: Clues, tell: Callable[[str], None]) -> Sequence[Trace]:
         asset = next(iter(self.assets.values()))  # there is but one
@@ -182,7 +186,7 @@ class BitcoinChain:
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """Of all nodes: what one of them has seen is news (S6), and each has a mempool of its own."""
         seen = await self._endpoints.every(lambda peer: peer.mempool.look(legs))
-        return hints_of(sightings for _, sightings in seen)
+        return hints_of([sightings for _, sightings in seen], self._endpoints.quorum, legs)
 
     async def view(self, leg: WatchedLeg) -> LegView:
         least = people.least_refund(leg.leg, self._settings.network, self._settings.fee.floor_rate)
@@ -198,7 +202,7 @@ class BitcoinChain:
         left = effect.deadline - now
         market = await self._market(left)
         if effect.kind is EffectKind.LOCK:
-            await self._keep()
+            self._require_wallets_node()
             if not sent:
                 return Ready(await self._funding.lock(leg, market, left))
             better = await self._stuck.replace(leg, sent, market, left)
@@ -211,7 +215,7 @@ class BitcoinChain:
                 return None
             return await peer.batches.join(found, market) or await peer.spending.alone(found)
 
-        tx = await self._endpoints.first(spend, insist=True)
+        tx = await self._endpoints.first(spend)
         return Ready(tx) if tx else None
 
     def prepares(self, tx: SignedTx) -> bool:
@@ -251,7 +255,7 @@ class BitcoinChain:
         async def by(peer: Peer) -> SignedTx | None:
             return await peer.ahead.pick(effect, leg, await peer.look.coins(leg), prepared, preimage, market, left)
 
-        return await self._endpoints.first(by, insist=True)
+        return await self._endpoints.first(by)
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -275,6 +279,7 @@ class BitcoinChain:
 
     async def balances(self) -> Mapping[str, int]:
         """Coins that a lock could use now: in a block, and not reserved for another lock."""
+        self._require_wallets_node()
         coins = await self.rpc.wallet("listunspent", MINED, 9_999_999, [], False)
         spendable = sum(satoshi(coin["amount"]) for coin in coins if coin["spendable"] and coin["safe"])
         return dict.fromkeys(self.assets, spendable)

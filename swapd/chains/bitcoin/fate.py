@@ -26,9 +26,9 @@ async def fate_of(rpc: Rpc, tx: SignedTx) -> Fate:
     paid, unspent_inputs = answers[: len(outputs)], answers[len(outputs) :]
     for answer in paid:
         if not absent(answer):
-            return Fate(TxState.MINED, answer["confirmations"], tx.fee)
+            return Fate(TxState.MINED, blocks.whole(answer["confirmations"]), tx.fee)
     if not absent(direct):
-        if (depth := direct.get("confirmations", 0)) > 0:
+        if (depth := blocks.whole(direct.get("confirmations", 0))) > 0:
             return Fate(TxState.MINED, depth, tx.fee)
         if "blockhash" not in direct:  # an index also knows transactions of blocks that were reorganised away
             return Fate(TxState.PENDING)
@@ -40,7 +40,7 @@ async def fate_of(rpc: Rpc, tx: SignedTx) -> Fate:
     tip, _ = await blocks.tip(rpc)
     found = await blocks.spenders(rpc, gone, max(0, tip.height - LOOKBACK), tip.height)
     for txid, block_hash in found.values():
-        depth = (await rpc.call("getblockheader", block_hash))["confirmations"]
+        depth = blocks.whole((await rpc.call("getblockheader", block_hash))["confirmations"])
         if depth > 0:
             return Fate(TxState.MINED, depth, tx.fee) if txid == tx.txid else Fate(TxState.REPLACED, depth)
     return Fate(TxState.MISSING)

@@ -2,8 +2,9 @@
 
 The rate follows the node's estimate for the number of blocks left. Over the last `rush_seconds` before the deadline
 it grows, as a function of time alone, to `rush_multiple` times that estimate, and stays there. What a transaction may
-cost is capped at a share of the amount; for a claim or refund, where a missed deadline costs everything, that cap
-yields over the same time until only dust is left. Replacements keep to BIP 125. Rates are sat/vB, fees satoshi.
+cost is capped, by `cap_rate` and at a share of the amount; for a claim or refund, where a missed deadline costs
+everything, both caps yield over the same time until only dust is left. Replacements keep to BIP 125. Rates are sat/vB,
+fees satoshi.
 """
 
 from __future__ import annotations
@@ -59,10 +60,13 @@ def pressure(settings: FeeSettings, seconds_left: int) -> float:
     return min(1.0, max(0.0, 1 - seconds_left / settings.rush_seconds))
 
 
-def wanted_rate(settings: FeeSettings, market: Market, seconds_left: int) -> int:
-    growth: float = settings.rush_multiple ** pressure(settings, seconds_left)
+def wanted_rate(settings: FeeSettings, market: Market, seconds_left: int, *, yields: bool) -> int:
+    """yields: as in `Purse`: `cap_rate` gives way, and at the deadline only what may be spent is a bound."""
+    near = pressure(settings, seconds_left)
+    growth: float = settings.rush_multiple**near
     rate = ceil(max(market.estimate, market.minimum, settings.floor_rate) * growth)
-    return max(market.minimum, min(rate, settings.cap_rate))
+    above = max(0, rate - settings.cap_rate)
+    return max(market.minimum, rate - above + (int(above * near) if yields else 0))
 
 
 def ceiling(settings: FeeSettings, market: Market, purse: Purse, seconds_left: int) -> int:
@@ -74,9 +78,9 @@ def ceiling(settings: FeeSettings, market: Market, purse: Purse, seconds_left: i
     return min(everything, max(int(share), market.minimum * purse.vsize))
 
 
-def good_enough(settings: FeeSettings, market: Market, last_rate: int, seconds_left: int) -> bool:
+def good_enough(settings: FeeSettings, market: Market, last_rate: int, seconds_left: int, *, yields: bool) -> bool:
     """Whether what was sent last may stay: the mempool keeps it, and its rate is within a step of the right one."""
-    wanted = wanted_rate(settings, market, seconds_left)
+    wanted = wanted_rate(settings, market, seconds_left, yields=yields)
     return last_rate >= market.minimum and wanted < last_rate * (1 + settings.step)
 
 
@@ -97,7 +101,7 @@ def next_fee(
     highest = ceiling(settings, market, purse, seconds_left)
     if needed > highest:
         return None
-    return min(highest, max(needed, wanted_rate(settings, market, seconds_left) * purse.vsize))
+    return min(highest, max(needed, wanted_rate(settings, market, seconds_left, yields=purse.yields) * purse.vsize))
 
 
 def void_fee(
@@ -120,7 +124,7 @@ def void_fee(
     needed = max(own, least_fee(market, purse.vsize, rivals))
     if needed > highest:
         return None
-    return min(highest, max(needed, wanted_rate(settings, market, seconds_left) * purse.vsize))
+    return min(highest, max(needed, wanted_rate(settings, market, seconds_left, yields=purse.yields) * purse.vsize))
 
 
 def leaving_fee(market: Market, vsize: int, whole_fee: int, whole_vsize: int) -> int:

@@ -24,6 +24,7 @@ from swapd.chains.bitcoin.rpc import WALLET_ERROR, WALLET_LOCKED, Rpc, RpcError
 from swapd.chains.bitcoin.script import htlc_address, htlc_script, output_script
 from swapd.chains.bitcoin.settings import FeeSettings, Network
 from swapd.chains.bitcoin.transaction import SEQUENCE, Outpoint, Output, Transaction, output_bytes, read
+from swapd.chains.words import quoted
 from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, SwapdError
 from swapd.protocol.terms import LegTerms
@@ -54,6 +55,8 @@ class Funding:
         self._before: set[Outpoint] | None = None
         """What was reserved before a lock that failed. Kept until the next lock: a node that did not answer may reserve
         the coins after we have looked."""
+        self._unkept: set[str] | None = None
+        """What is to be reserved as soon as the wallet answers."""
 
     async def lock(self, watched: WatchedLeg, market: Market, seconds_left: int) -> SignedTx:
         """A signed transaction with exactly one output to the leg's script, of exactly the leg's amount. It carries the
@@ -70,7 +73,7 @@ class Funding:
 
     async def _lock(self, watched: WatchedLeg, note: bytes, market: Market, seconds_left: int) -> SignedTx:
         terms = watched.leg.terms
-        rate = fees.wanted_rate(self._settings, market, seconds_left)
+        rate = fees.wanted_rate(self._settings, market, seconds_left, yields=False)
         async with self.reserving():
             funded = await self.fund((), self.outputs(terms, note), terms.amount, rate)
             tx, raw = await self.sign(funded["psbt"])
@@ -92,6 +95,8 @@ class Funding:
 
     async def release(self, outpoints: Sequence[Outpoint]) -> None:
         """Let the wallet use these again, as far as they are locked."""
+        if self._unkept is not None:
+            self._unkept -= {str(outpoint) for outpoint in outpoints}
         reserved = await self._reserved()
         entries = [{"txid": o.txid, "vout": o.vout} for o in outpoints if o in reserved]
         if entries:
@@ -99,7 +104,16 @@ class Funding:
             crashpoint("bitcoin.funding.released")
 
     async def keep_only(self, outpoints: Collection[str]) -> None:
-        """Of the wallet's coins, reserve exactly these ("txid:vout") as far as they are unspent."""
+        """Of the wallet's coins, reserve exactly these ("txid:vout") as far as they are unspent. If the wallet does not
+        answer, that is done before the next lock."""
+        self._unkept = set(outpoints)
+        async with self._one_at_a_time:
+            await self._keep()
+
+    async def _keep(self) -> None:
+        """Under the lock: what another one has reserved for itself meanwhile must not be set free by this."""
+        if self._unkept is None:
+            return
         self._before = None
         await self.rpc.wallet("lockunspent", True)
         crashpoint("bitcoin.funding.all_free")
@@ -107,11 +121,12 @@ class Funding:
         kept = [
             {"txid": coin["txid"], "vout": coin["vout"]}
             for coin in coins
-            if f"{coin['txid']}:{coin['vout']}" in outpoints
+            if f"{coin['txid']}:{coin['vout']}" in self._unkept
         ]
         if kept:
             await self.rpc.wallet("lockunspent", False, kept)
             crashpoint("bitcoin.funding.kept")
+        self._unkept = None
 
     # -- for whatever the wallet signs -----------------------------------------------------------------------------
 
@@ -119,6 +134,7 @@ class Funding:
     async def reserving(self) -> AsyncIterator[None]:
         """What becomes reserved in here is set free again if it ends with an error."""
         async with self._one_at_a_time:
+            await self._keep()
             await self._tidy()
             self._before = None
             before = await self._reserved()
@@ -179,7 +195,7 @@ class Funding:
 
     async def _refuse_note(self, raw: bytes) -> None:
         verdict = (await self.rpc.call("testmempoolaccept", [raw.hex()], 0))[0]
-        words = "" if verdict["allowed"] else str(verdict["reject-reason"])
+        words = "" if verdict["allowed"] else quoted(str(verdict["reject-reason"]))
         if words.startswith(_NO_DATA):
             raise _NoteRefused(f"the node relays no note of this size: {words}")
 

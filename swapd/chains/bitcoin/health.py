@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from swapd.chains.base import Health
-from swapd.chains.bitcoin.blocks import btc, satoshi
+from swapd.chains.bitcoin.blocks import btc, satoshi, whole
 from swapd.chains.bitcoin.market import estimated, least
 from swapd.chains.bitcoin.rpc import WALLET_NOT_FOUND, Call, Rpc, RpcError
 from swapd.chains.bitcoin.settings import BitcoinSettings
+from swapd.chains.words import quoted
 from swapd.errors import Invalid, Rejected, SwapdError
 
 NEAR_BLOCKS = 6
 """For which the estimate is shown: what a transaction bids that has to be in a block within the hour."""
+
+_LOOK = "look at the node at chains.bitcoin.rpc_url"
+"""By the setting: a URL's path may hold a key."""
 
 OLDEST_NODE = 25_00_00
 """getrawtransaction with what an input spent (verbosity 2) came with 25.0, gettxspendingprevout with 24.0."""
@@ -24,8 +28,8 @@ async def check_network(rpc: Rpc, settings: BitcoinSettings) -> None:
     """Refuse (Invalid) a node of another network, and (Rejected) one that is too old."""
     chain = (await rpc.call("getblockchaininfo"))["chain"]
     if chain != settings.network:
-        raise Invalid("chains.bitcoin.network", settings.network, f"the network of the node at rpc_url, {chain}")
-    version = (await rpc.call("getnetworkinfo"))["version"]
+        raise Invalid("chains.bitcoin.network", settings.network, f"the node's network, {quoted(str(chain))}")
+    version = whole((await rpc.call("getnetworkinfo"))["version"])
     if version < OLDEST_NODE:
         raise Rejected(f"the bitcoin node's version {version} is too old: 25.0 or later is needed")
 
@@ -40,11 +44,11 @@ async def open_wallet(rpc: Rpc, settings: BitcoinSettings) -> None:
         raise
 
 
-async def examine(rpc: Rpc, settings: BitcoinSettings) -> list[Health]:
+async def examine(rpc: Rpc, settings: BitcoinSettings, now: int) -> list[Health]:
     """Each check on its own: one that cannot be made is reported, and does not hide the others."""
     checks: list[tuple[str, Callable[[Rpc, BitcoinSettings], Awaitable[Health]]]] = [
         ("node", _node),
-        ("clock", _clock),
+        ("clock", partial(_clock, now)),
         ("mempool", _mempool),
         ("fees", _fees),
     ]
@@ -55,7 +59,9 @@ async def examine(rpc: Rpc, settings: BitcoinSettings) -> list[Health]:
         try:
             found.append(await check(rpc, settings))
         except SwapdError as error:
-            found.append(Health(name, False, str(error), f"look at the node at {settings.rpc_url}"))
+            found.append(Health(name, False, str(error), _LOOK))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            found.append(Health(name, False, f"the node's answer makes no sense ({type(error).__name__})", _LOOK))
     return found
 
 
@@ -74,12 +80,12 @@ async def _node(rpc: Rpc, settings: BitcoinSettings) -> Health:
     return Health("node", True, says)
 
 
-async def _clock(rpc: Rpc, settings: BitcoinSettings) -> Health:
+async def _clock(now: int, rpc: Rpc, settings: BitcoinSettings) -> Health:
     if settings.network == "regtest":
         return Health("clock", True, "regtest has the time it is given")
     # the node's uptime and start are not told, but a mined block is never two hours ahead of its peers' clocks
     tip = await rpc.call("getblockchaininfo")
-    ahead = int(tip["time"]) - int(time.time())
+    ahead = int(tip["time"]) - now
     if ahead > settings.clock_alarm_seconds:
         return Health("clock", False, f"the last block is {ahead} s ahead of this machine", "set up NTP")
     offset = int((await rpc.call("getnetworkinfo"))["timeoffset"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from swapd.chains.base import Sighting, SightingKind
 from swapd.chains.bitcoin.search import Place
@@ -33,10 +33,33 @@ def in_block(seen: Sequence[Sighting]) -> bool:
     return any(sighting.block_hash for sighting in seen)
 
 
+def heights(hints: Mapping[Outpoint, Sequence[Sighting]], first: int, last: int) -> list[int]:
+    """Of the blocks that these were seen in, as far as they are among `first` to `last`."""
+    found = {s.height for seen in hints.values() for s in seen if s.block_hash and s.height is not None}
+    return sorted(height for height in found if first <= height <= last)
+
+
+def in_chain(
+    hints: Mapping[Outpoint, Sequence[Sighting]], hashes: Mapping[int, str | None]
+) -> dict[Outpoint, list[Sighting]]:
+    """What of these was seen in blocks of this chain. hashes: of its blocks, by height. Another chain's may have been
+    invented, and of what is not in a block that the node has it must not be asked anything."""
+    return {
+        outpoint: [s for s in seen if s.block_hash and s.height is not None and hashes.get(s.height) == s.block_hash]
+        for outpoint, seen in hints.items()
+    }
+
+
 def places(seen: Sequence[Sighting]) -> list[Place]:
     """Where these saw a spend, the newest first: it is the likeliest to be still true."""
     spends = (SightingKind.CLAIM, SightingKind.REFUND)
     found = [Place(s.txid, s.block_hash) for s in reversed(seen) if s.block_hash and s.kind in spends]
+    return list(dict.fromkeys(found))[:_MOST_PLACES]
+
+
+def birthplaces(outpoint: Outpoint, seen: Sequence[Sighting]) -> list[Place]:
+    """Where these saw the output made."""
+    found = [Place(s.txid, s.block_hash) for s in reversed(seen) if s.block_hash and s.txid == outpoint.txid]
     return list(dict.fromkeys(found))[:_MOST_PLACES]
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from swapd.chains.base import Sighting, WatchedLeg
 from swapd.chains.bitcoin import blocks
 from swapd.chains.bitcoin.blocks import absent, satoshi
-from swapd.chains.bitcoin.hints import hints_of, in_block, places
+from swapd.chains.bitcoin.hints import birthplaces, heights, hints_of, in_chain, places
 from swapd.chains.bitcoin.rpc import Call, Rpc
 from swapd.chains.bitcoin.script import htlc_script, output_script, preimage_in
 from swapd.chains.bitcoin.search import Place, Search
-from swapd.chains.bitcoin.transaction import Outpoint, Transaction
+from swapd.chains.bitcoin.transaction import Outpoint, Transaction, read
 from swapd.errors import Unavailable
 from swapd.protocol.observation import ABSENT_VIEW, LegState, LegView, Stray
 
@@ -116,7 +116,7 @@ class _Attempt:
     def _unspent(self, outpoint: Outpoint, answer: Any) -> Coin | None:
         if answer["scriptPubKey"]["hex"] != output_script(self.script).hex():
             return None  # somebody else's money: a sighting was wrong
-        depth = answer["confirmations"]
+        depth = blocks.whole(answer["confirmations"])
         height = self.height - depth + 1 if depth else None
         return Coin(outpoint, satoshi(answer["value"]), height, depth)
 
@@ -140,12 +140,31 @@ class _Attempt:
 
     async def _spent(self, hints: Mapping[Outpoint, Sequence[Sighting]]) -> list[Coin]:
         """Coins that are neither in the chain's set of unspent outputs nor unspent in the mempool."""
-        coins = await self._spent_at({o: places(seen) + self.look.search.known(o) for o, seen in hints.items()})
-        # what no block ever held (a lock that was replaced in the mempool) can not have been spent in one
-        lost = frozenset(o for o, seen in hints.items() if o not in coins and in_block(seen))
+        at = heights(hints, self.watched.birth, self.height)
+        true = in_chain(hints, dict(zip(at, await blocks.hashes(self.look.rpc, at), strict=True)))
+        coins = await self._spent_at({o: places(seen) + self.look.search.known(o) for o, seen in true.items()})
+        # what no block of this node ever held (a lock that was replaced, or invented) can not have been spent in one
+        lost = await self._made({o: birthplaces(o, seen) for o, seen in true.items() if o not in coins})
         found = await self.look.search.spends(lost, self.watched.birth, self.height)
         coins |= await self._spent_at({outpoint: [place] for outpoint, place in found.items()})
         return list(coins.values())
+
+    async def _made(self, tried: Mapping[Outpoint, Sequence[Place]]) -> frozenset[Outpoint]:
+        """Those that one of these transactions of this chain really makes, and that pay to the leg's script."""
+        distinct = list(dict.fromkeys(place for ways in tried.values() for place in ways))
+        known: dict[Place, Transaction] = {}
+        for start in range(0, len(distinct), blocks.MOST_TRANSACTIONS):
+            part = distinct[start : start + blocks.MOST_TRANSACTIONS]
+            answers = await self.look.rpc.batch([Call("getrawtransaction", (p.txid, 0, p.block_hash)) for p in part])
+            known |= {p: read(bytes.fromhex(a)) for p, a in zip(part, answers, strict=True) if not absent(a)}
+        script = output_script(self.script)
+        return frozenset(
+            outpoint
+            for outpoint, ways in tried.items()
+            for place in ways
+            if place in known and (outputs := known[place].outputs)[outpoint.vout : outpoint.vout + 1]
+            if outputs[outpoint.vout].script == script
+        )
 
     async def _spent_at(self, tried: Mapping[Outpoint, Sequence[Place]]) -> dict[Outpoint, Coin]:
         """The coins that one of these transactions really spends, each asked for once."""
@@ -170,8 +189,8 @@ class _Attempt:
         if before["scriptPubKey"]["hex"] != output_script(self.script).hex():
             return None
         witness = tuple(bytes.fromhex(part) for part in item["txinwitness"])
-        spend = CoinSpend(answer["txid"], answer["confirmations"], self._preimage(witness))
-        height = before["height"]
+        spend = CoinSpend(blocks.text(answer["txid"]), blocks.whole(answer["confirmations"]), self._preimage(witness))
+        height = blocks.whole(before["height"])
         return Coin(outpoint, satoshi(before["value"]), height, self.height - height + 1, spend)
 
     def _preimage(self, witness: tuple[bytes, ...]) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from swapd.chains.bitcoin.blocks import absent, satoshi
 from swapd.chains.bitcoin.fees import Rival
 from swapd.chains.bitcoin.rpc import Call, Rpc
+from swapd.chains.words import quoted
 from swapd.errors import Rejected
 
 _KNOWN = ("txn-already-in-mempool", "txn-already-known")
@@ -15,7 +16,7 @@ async def simulate(rpc: Rpc, raw: bytes) -> None:
     verdict = (await rpc.call("testmempoolaccept", [raw.hex()], 0))[0]
     if verdict["allowed"] or verdict["reject-reason"] in _KNOWN:
         return
-    words = verdict["reject-reason"]
+    words = quoted(str(verdict["reject-reason"]))
     if words == "non-final":
         raise Rejected("the chain's median time has not passed the timelock yet (non-final)")
     raise Rejected(f"the node would not take it: {words}")

@@ -19,6 +19,7 @@ import httpx
 
 from swapd.chains.bitcoin.settings import BitcoinSettings
 from swapd.chains.standing import NoAnswer, pause_of
+from swapd.chains.words import quoted
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
 
 MISC_ERROR = -1
@@ -32,6 +33,13 @@ WALLET_ALREADY_LOADED = -35
 ALREADY_IN_CHAIN = -27
 METHOD_NOT_FOUND = -32601
 
+MOST_BYTES = 2**27
+"""Of an answer. The longest that an honest node gives are lists of a full mempool, some 70 MB with the usual 300 MB of
+it, and a block in hex, 8 MB."""
+
+_HEADERS = {"accept-encoding": "identity"}
+"""Not compressed: what unpacks to a thousand times its size would have to be unpacked to be measured."""
+
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 _REFUSED = {401: "wrong user or password", 403: "not allowed from here", 429: "too many requests"}
@@ -42,12 +50,12 @@ _Unclear = type[NoAnswer] | type[Unknown]
 
 
 class RpcError(Rejected):
-    """The node said no. code: as in Bitcoin Core's `rpc/protocol.h`. words: the node's own."""
+    """The node said no. code: as in Bitcoin Core's `rpc/protocol.h`. words: the node's own, fit to be shown."""
 
     def __init__(self, method: str, code: int, words: str) -> None:
         self.code = code
-        self.words = words
-        super().__init__(f"bitcoin node, {method}: {words} (code {code})")
+        self.words = quoted(words)
+        super().__init__(f"bitcoin node, {method}: {self.words} (code {code})")
 
 
 class Call(NamedTuple):
@@ -57,7 +65,8 @@ class Call(NamedTuple):
 
 class Rpc:
     """wallet: name of the wallet whose methods are called. credentials: asked before each request, because the node
-    writes a new cookie at every start. `calls` counts HTTP requests, for the bench."""
+    writes a new cookie at every start. timeout_seconds: for one request, all in all. `calls` counts HTTP requests, for
+    the bench."""
 
     def __init__(
         self, url: str, wallet: str, credentials: Callable[[], tuple[str, str]], timeout_seconds: float
@@ -69,6 +78,7 @@ class Rpc:
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=timeout_seconds,
+            headers=_HEADERS,
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),  # bitcoind has 4 worker threads
             trust_env=False,  # the node is ours: no proxy in between
         )
@@ -137,10 +147,14 @@ class Rpc:
         except OSError as error:
             raise NoAnswer(f"{where}: cannot read its credentials from {error.filename}: {error.strerror}") from error
         try:
-            response = await self._client.post(path, json=body, auth=auth)
+            async with asyncio.timeout(self._timeout_seconds):
+                async with self._client.stream("POST", path, json=body, auth=auth) as response:
+                    content = await _bounded(response)
+        except _TooLong as error:
+            raise unclear(f"{where}: {error}") from None
         except _NOT_SENT as error:
             raise NoAnswer(f"{where}: cannot connect ({type(error).__name__})") from error
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise unclear(f"{where}: no answer within {self._timeout_seconds:g} s") from error
         except httpx.HTTPError as error:
             raise unclear(f"{where}: the connection broke ({type(error).__name__})") from error
@@ -152,13 +166,26 @@ class Rpc:
             )
         try:
             # RPC errors come with HTTP 500 or 404 and a JSON body, so the status alone says little
-            return json.loads(response.content, parse_float=Decimal)
+            return json.loads(content, parse_float=Decimal)
         except ValueError as error:
             words = f"{where}: HTTP {response.status_code} without whole JSON"
             if unclear is NoAnswer and response.status_code == _SERVICE_UNAVAILABLE:
                 # bitcoind's own words are "Work queue depth exceeded"
                 raise NoAnswer(words, overloaded=True, pause=pause_of(response.headers.get("Retry-After"))) from error
             raise unclear(words) from error
+
+
+class _TooLong(Exception):
+    """Nobody needs such an answer."""
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise _TooLong(f"the answer has more than {MOST_BYTES} bytes")
+    return bytes(content)
 
 
 def credentials(settings: BitcoinSettings) -> tuple[str, str]:
@@ -198,10 +225,10 @@ def _or_error(method: str, answer: Any, unclear: _Unclear) -> Any:
         raise unclear(f"bitcoin node, {method}: the answer is not JSON-RPC")
     code, words = int(error.get("code", 0)), str(error.get("message", ""))
     if code == WARMING_UP:
-        raise NoAnswer(f"bitcoin node, {method}: it is starting: {words}")
+        raise NoAnswer(f"bitcoin node, {method}: it is starting: {quoted(words)}")
     if code == MISC_ERROR and "pruned" in words.lower():
         raise Unavailable(
-            f"bitcoin node, {method}: it has thrown away a block that is needed ({words}): have it keep more (`prune` "
-            "in bitcoin.conf), or name a node that keeps all of them in more_rpc_urls"
+            f"bitcoin node, {method}: it has thrown away a block that is needed ({quoted(words)}): have it keep more "
+            "(`prune` in bitcoin.conf), or name a node that keeps all of them in more_rpc_urls"
         )
     return RpcError(method, code, words)

@@ -35,10 +35,10 @@ class FeeSettings(Section):
     """See `fees.py` for how these make one schedule.
 
     floor_rate: never less. fallback_rate: when the node has no estimate. cap_rate: never more, except what the network
-    asks at least. cap_share: of the amount, what a transaction may cost while its deadline is far; the cap of a claim
-    or refund yields over the last `rush_seconds`, over which the rate also grows to `rush_multiple` times the estimate.
-    step: a replacement is made when the right rate is this share above the last one's. batch_seconds: for how long a
-    claim or refund with time waits for others to go with; 0: never.
+    asks at least, and near the deadline of a claim or refund. cap_share: of the amount, what a transaction may cost
+    while its deadline is far; the cap of a claim or refund yields over the last `rush_seconds`, over which the rate
+    also grows to `rush_multiple` times the estimate. step: a replacement is made when the right rate is this share
+    above the last one's. batch_seconds: for how long a claim or refund with time waits for others to go with; 0: never.
     """
 
     floor_rate: Rate

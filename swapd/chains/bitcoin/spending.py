@@ -117,7 +117,7 @@ class Spending:
         if pending:
             rival = await rival_of(self._rpc, pending)
             alike = pending not in {tx.txid for tx in sent} and await self._alike(coin, payout, claims=claims)
-            if alike and fees.good_enough(self._settings, market, rival.rate, left):
+            if alike and fees.good_enough(self._settings, market, rival.rate, left, yields=True):
                 return None  # ours, of which another worker knows, or an earlier life that did not come to store it
             rivals.append(rival)
         fee = fees.next_fee(self._settings, market, purse, rivals, left)
@@ -135,7 +135,7 @@ class Spending:
             purse=purse,
             witness=witness,
             fee=fee,
-            wanted=fees.wanted_rate(self._settings, market, left),
+            wanted=fees.wanted_rate(self._settings, market, left, yields=True),
             rivals=tuple(rivals),
             pending=pending,
             own=(leg.claimed_by if claims else leg.funded_by) is Wallet.HOT,
@@ -163,7 +163,7 @@ class Spending:
     def _may_stay(self, last: SignedTx, pending: str | None, market: Market, left: int) -> bool:
         """A batch that left the mempool may have lost a coin to somebody else, and waits for nobody: then not."""
         undisturbed = pending == last.txid or (pending is None and not is_batch(last))
-        return undisturbed and fees.good_enough(self._settings, market, last.rate, left)
+        return undisturbed and fees.good_enough(self._settings, market, last.rate, left, yields=True)
 
     async def _alike(self, coin: Coin, payout: bytes, *, claims: bool) -> bool:
         """Whether what spends the coin in the mempool does what we want: only our key could, and it pays our payee."""

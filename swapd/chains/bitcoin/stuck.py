@@ -61,7 +61,7 @@ class Stuck:
         """A better transaction of the same lock. None: the last one is good enough, nothing can take its place any
         more, or it would cost more than the cap (which a lock's deadline does not move)."""
         last, terms = sent[-1], watched.leg.terms
-        if seconds_left < 0 or fees.good_enough(self._settings, market, last.rate, seconds_left):
+        if seconds_left < 0 or fees.good_enough(self._settings, market, last.rate, seconds_left, yields=False):
             return None  # rule S3: after its time a lock is not pushed any more
         inputs = await self._inputs(sent)
         if inputs.amounts.keys() != set(inputs.all):
@@ -151,7 +151,7 @@ class Stuck:
 
     async def _stays(self, void: SignedTx, inputs: _Inputs, market: Market, seconds_left: int) -> bool:
         """Whether a void that was made before may stay, or be sent again."""
-        if not fees.good_enough(self._settings, market, void.rate, seconds_left):
+        if not fees.good_enough(self._settings, market, void.rate, seconds_left, yields=False):
             return False
         if void.txid in inputs.pending:
             return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from swapd.chains.base import Fate, SignedTx
 from swapd.chains.ethereum.erc20 import allowance, approve, number
-from swapd.chains.ethereum.fees import FeePolicy
+from swapd.chains.ethereum.fees import FeePolicy, Fees
 from swapd.chains.ethereum.htlc import Htlc, HtlcTerms, SlotState
 from swapd.chains.ethereum.nodes import Nodes
 from swapd.chains.ethereum.rpc import Refusal
@@ -57,6 +57,7 @@ class Actor:
         self._htlc = htlc
         self._signer = signer
         self._policy = policy
+        self._fills: dict[int, list[Fees]] = {}
 
     @property
     def _own(self) -> str:
@@ -135,8 +136,16 @@ class Actor:
 
     async def fill(self, nonce: int) -> None:
         """See `Ordered`."""
-        fees = self._policy.first(await self._nodes.market(), left=0)
-        draft = EthereumDraft(self._signer, self._htlc.chain_id, self._nothing, _TRANSFER_GAS, fees, nonce, nonce)
+        market = await self._nodes.market()
+        # in memory alone: what a life before this one has sent is found out by the node's refusal of the first bid
+        used = await self._nodes.nonce(self._own, "latest")
+        self._fills = {place: bids for place, bids in self._fills.items() if place >= used}
+        bids = self._fills.setdefault(nonce, [])
+        if not bids:
+            bids.append(self._policy.first(market, left=0))
+        elif (better := self._policy.outbid_again(market, bids)) is not None:
+            bids.append(better)
+        draft = EthereumDraft(self._signer, self._htlc.chain_id, self._nothing, _TRANSFER_GAS, bids[-1], nonce, nonce)
         await self._nodes.broadcast(draft.sign(None))
 
     @property

@@ -127,14 +127,17 @@ class EthereumChain:
         for rpc in self._rpcs:
             await rpc.close()
 
-    async def examine(self) -> Sequence[Health]:
+    async def examine(self, now: int | None = None) -> Sequence[Health]:
         node = self._node
         if not self._endpoints.alone:
             with suppress(SwapdError):  # what is wrong with which of them is told below
                 await self.clock()
                 node = await self._endpoints.first(_that_answers)
         examiner = Examiner(self.name, node, self._htlc, self._own, self._settings, self.assets)
-        return [*await examiner.examine(int(time.time())), *self._endpoints.lines(f"[chains.{self.name}]")]
+        return [
+            *await examiner.examine(int(time.time()) if now is None else now),
+            *self._endpoints.lines(f"[chains.{self.name}]"),
+        ]
 
     async def clock(self) -> ChainClock:
         """The contract compares with the time of the block that the refund is in, which is later than the tip's by at
@@ -149,10 +152,11 @@ class EthereumChain:
 
     async def scan(self, cursor: Cursor | None, legs: Sequence[WatchedLeg]) -> Scan:
         scans = await self._nodes.heard(lambda node: self._watcher(node).scan(cursor, legs), SCAN_PATIENCE_SECONDS)
-        return scan_of(scans, self._endpoints.quorum)
+        return scan_of(scans, self._endpoints.quorum, legs)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
-        return hints_of(await self._nodes.heard(lambda node: self._watcher(node).rescan(legs), SCAN_PATIENCE_SECONDS))
+        shown = await self._nodes.heard(lambda node: self._watcher(node).rescan(legs), SCAN_PATIENCE_SECONDS)
+        return hints_of(shown, self._endpoints.quorum, legs)
 
     async def discover(self, since: int, clues: Clues, tell: Callable[[str], None]) -> Sequence[Trace]:
         return await self._endpoints.first(lambda node: self._discovery(node).traces(self._htlc, since, tell))
@@ -165,7 +169,7 @@ class EthereumChain:
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """Of all nodes: what one of them has seen is news (S6), and each has a mempool of its own."""
         seen = await self._endpoints.every(lambda node: self._watcher(node).mempool(legs))
-        return hints_of(sightings for _, sightings in seen)
+        return hints_of([sightings for _, sightings in seen], self._endpoints.quorum, legs)
 
     async def view(self, leg: WatchedLeg) -> LegView:
         views = await self._nodes.heard(lambda node: self._viewer(node).view(leg))

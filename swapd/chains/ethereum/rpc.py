@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import Any, cast
+import itertools
+import json
+from typing import Any
 
-from aiohttp import ClientConnectorError, ClientError, ClientResponseError, ClientTimeout
-from web3 import AsyncHTTPProvider
-from web3.types import RPCEndpoint
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+)
 
 from swapd.chains.standing import NoAnswer, pause_of
+from swapd.chains.words import quoted
 from swapd.errors import Rejected, Unavailable, Unknown
 
 _TRANSIENT_CODES = frozenset({-32001, -32002, -32005, -32603})
@@ -27,6 +35,12 @@ _TRANSIENT_WORDS = (
 )
 """Clients say these under -32000, the code for everything: the block asked about is not there, or not any more."""
 
+MOST_BYTES = 2**26
+"""Of an answer. A block with all its transactions has some 8 MB in hex; of events, which anybody can make, a shorter
+range is asked for instead."""
+
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+"""Not compressed: what unpacks to a thousand times its size would have to be unpacked to be measured."""
 
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 
@@ -56,15 +70,15 @@ class Rpc:
     """Calls to one URL. Neither it nor what was sent appears in an error: one may hold a key, the other a secret."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._url = url
         self._timeout = timeout_seconds
-        self._provider = AsyncHTTPProvider(
-            url,
-            request_kwargs={"timeout": ClientTimeout(total=timeout_seconds)},
-            exception_retry_configuration=None,
-        )
+        self._ids = itertools.count(1)
+        self._session: ClientSession | None = None
 
     async def close(self) -> None:
-        await self._provider.disconnect()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def call(self, method: str, *params: object) -> Any:
         """The result of a call that changes nothing.
@@ -105,7 +119,7 @@ class Rpc:
     async def _ask(self, method: str, params: tuple[object, ...]) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self._timeout):
-                answer = cast(object, await self._provider.make_request(cast(RPCEndpoint, method), list(params)))
+                answer = await self._post(method, params)
         except TimeoutError:
             raise _Unanswered(f"no answer within {self._timeout:g} s", sent=True) from None
         except ClientConnectorError as error:
@@ -127,20 +141,37 @@ class Rpc:
             answer.pop("error", None)
         return answer
 
+    async def _post(self, method: str, params: tuple[object, ...]) -> Any:
+        if self._session is None:  # not before there is a loop to bind it to
+            # a connection that is kept may be gone when it is needed, and then nobody knows what has arrived (S10)
+            connector = TCPConnector(force_close=True)
+            timeout = ClientTimeout(total=self._timeout)
+            self._session = ClientSession(connector=connector, timeout=timeout, headers=_HEADERS)
+        body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
+        async with self._session.post(self._url, data=json.dumps(body).encode()) as response:
+            response.raise_for_status()
+            return json.loads(await _bounded(response))
+
+
+async def _bounded(response: ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise _Unanswered(f"the answer has more than {MOST_BYTES} bytes", sent=True)
+    return bytes(content)
+
 
 def _refusal(method: str, error: object) -> tuple[Refusal, bool]:
     """A JSON-RPC error, and whether a later try may go better."""
     fields = error if isinstance(error, dict) else {}
     code, data = fields.get("code"), fields.get("data")
-    words = _LONG_HEX.sub("…", str(fields.get("message", "no reason given")))[:300]
+    words = quoted(str(fields.get("message", "no reason given")))
     transient = code in _TRANSIENT_CODES or any(each in words.lower() for each in _TRANSIENT_WORDS)
     return Refusal(f"{method}: {words} (code {code})", _returned(data)), transient and code != _REVERTED
 
 
 _REVERTED = 3
-
-_LONG_HEX = re.compile("[0-9a-fA-F]{64,}")
-"""Some nodes repeat what they were asked; in a claim's calldata that is the secret (rule S9)."""
 
 
 def _returned(data: object) -> bytes | None:

@@ -19,7 +19,8 @@ from swapd.chains.icp.certificate import Certificate
 from swapd.chains.icp.envelope import SignedCall, Signer
 from swapd.chains.icp.errors import Refusal, Untrusted
 from swapd.chains.icp.hashtree import Absent, Found, lookup
-from swapd.chains.icp.transport import Answer, Transport, Unanswered, quoted
+from swapd.chains.icp.transport import Answer, Transport, Unanswered
+from swapd.chains.words import quoted
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
 
 SECOND = 10**9

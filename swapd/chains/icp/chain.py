@@ -111,9 +111,9 @@ class IcpChain:
     async def close(self) -> None:
         await self._agent.close()
 
-    async def examine(self) -> Sequence[Health]:
+    async def examine(self, now: int | None = None) -> Sequence[Health]:
         examiner = Examiner(self.name, self._agent, self._canister, self._own, self._settings, self.assets)
-        return await examiner.examine(self._now_ns())
+        return await examiner.examine(self._now_ns() if now is None else now * NANOSECONDS)
 
     async def clock(self) -> ChainClock:
         """Certified time: the canister compares with that of the message, which comes later."""

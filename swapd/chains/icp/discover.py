@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from swapd.chains.base import Trace
 from swapd.chains.icp.canister import LogTip, SwapCanister
+from swapd.chains.icp.errors import Untrusted
 from swapd.chains.icp.escrow import NANOSECONDS
 from swapd.chains.icp.log import Block, Log
 from swapd.chains.icp.principal import text
@@ -36,10 +37,17 @@ class Discovery:
         """See `Discovers`. Whatever a lock became, it began with a block that says all its terms."""
         with self.canister.agent.doubting():
             first = await self._first(tip, since * NANOSECONDS)
+            before = max(0, first - 1)
             tell(f"reading {tip.length - first} blocks of the canister's log")
             sent: list[Trace] = []
             received: deque[Trace] = deque(maxlen=MOST_RECEIVED)
-            async for block in self.log.read(first, None, tip):
+            async for block in self.log.read(before, None, tip):
+                if block.index < first:
+                    # the bisection asked for times that nobody has proven: those of early blocks could be made up so
+                    # that some of ours are passed over. This one is proven, and none before it is later
+                    if block.time_ns >= since * NANOSECONDS:
+                        raise Untrusted(f"the canister's log was said to begin at block {first}, and begins before it")
+                    continue
                 trace = self._trace(block, tell) if block.kind == FUNDING else None
                 if trace is not None:
                     (sent if trace.sends else received).append(trace)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass, field
 
 import httpx
+
+from swapd.chains.words import quoted
 
 MOST_BYTES = 2**20 * 5 // 2
 """Of an answer. A canister's reply has at most 2 MiB, and a certificate can hold one (IC interface specification)."""
@@ -79,17 +80,3 @@ async def _bounded(response: httpx.Response) -> bytes:
         if len(content) > MOST_BYTES:
             raise Unanswered(f"the answer has more than {MOST_BYTES} bytes", sent=True)
     return bytes(content)
-
-
-_BYTES_IN_WORDS = re.compile(
-    r"[A-Za-z0-9+/]{43,}=?"  # hex, base 64
-    r"|(?:\d{1,3}[,;]\s*){31,}\d{1,3}"  # [1, 2, …]
-    r"|\S*(?:\\x?[0-9a-fA-F]{2}|\ufffd)\S*"  # \xff, \ff as Candid has it, or the bytes themselves
-)
-"""Nodes and canisters may repeat what they were told; in a claim that is the secret (rule S9)."""
-
-
-def quoted(words: str, most: int = 300) -> str:
-    """What a stranger says, fit to be shown in one line."""
-    printable = "".join(each if each.isprintable() else " " if each.isspace() else "\ufffd" for each in words)
-    return _BYTES_IN_WORDS.sub("…", printable)[:most].strip()

@@ -57,7 +57,10 @@ async def test_every_refund_replaces_the_one_before_and_none_is_taken_before_its
     world = own_world
     leg = await world.locked(timelock=(await world.chain.clock()).time + 600)
     refunds = only(REFUND, await world.chain.prepare(leg))
-    assert [tx.rate for tx in refunds] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 500]
+    rates = [tx.rate for tx in refunds]
+    assert rates[:-1] == [2**n for n in range(len(rates) - 1)]
+    assert rates[-1] > world.chain._settings.fee.cap_rate, "at the deadline the cap on the rate yields"
+    assert AMOUNT // 2 - 200 < refunds[-1].fee <= AMOUNT // 2
     assert await world.refused(refunds[0].raw) == "non-final"
 
     await world.node.set_time(leg.leg.terms.timelock + 3600)

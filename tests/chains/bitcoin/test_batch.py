@@ -248,7 +248,9 @@ def exits(draw: st.DrawFn, settings: FeeSettings, market: Market) -> list[Exit]:
         purse = Purse(amount, spend_vsize(WITNESS, script), dust(script), yields=True)
         fee = fees.next_fee(settings, market, purse, (), settings.rush_seconds)
         if fee is not None:
-            found.append(_made(index, amount, script, purse, fee, fees.wanted_rate(settings, market, 10**9)))
+            found.append(
+                _made(index, amount, script, purse, fee, fees.wanted_rate(settings, market, 10**9, yields=True))
+            )
     return found
 
 
@@ -269,7 +271,7 @@ def test_nobody_pays_more_together_than_alone_and_each_can_leave_within_its_cap(
         return
     vsize = joint_vsize([WITNESS] * len(together.exits), [each.payout for each in together.exits])
     assert together.fee >= market.minimum * vsize
-    assert together.fee >= fees.wanted_rate(settings, market, settings.rush_seconds) * vsize
+    assert together.fee >= fees.wanted_rate(settings, market, settings.rush_seconds, yields=True) * vsize
     spent = sum(each.coin.amount for each in together.exits)
     assert spent - sum(output.amount for output in together.outputs) == together.fee
     for each, share in zip(together.exits, together.shares, strict=True):

@@ -50,7 +50,8 @@ RIVALS = st.lists(st.builds(Rival, st.integers(0, 10**6), RATES), max_size=3)
 def test_fees_never_fall_as_the_deadline_comes_nearer(
     settings: FeeSettings, market: Market, purse: Purse, rivals: list[Rival], left: int, sooner: int
 ) -> None:
-    assert fees.wanted_rate(settings, market, left - sooner) >= fees.wanted_rate(settings, market, left)
+    at = {x: fees.wanted_rate(settings, market, x, yields=purse.yields) for x in (left - sooner, left)}
+    assert at[left - sooner] >= at[left]
     assert fees.ceiling(settings, market, purse, left - sooner) >= fees.ceiling(settings, market, purse, left)
     later, earlier = (fees.next_fee(settings, market, purse, rivals, x) for x in (left - sooner, left))
     assert earlier is None or (later is not None and later >= earlier)
@@ -98,7 +99,8 @@ def test_fees_never_fall_as_the_market_rises(
 ) -> None:
     """Unless even the least that the network asks is more than the whole amount."""
     dearer = Market(market.estimate + more, market.minimum + asked, market.increment)
-    assert fees.wanted_rate(settings, dearer, left) >= fees.wanted_rate(settings, market, left)
+    rates = [fees.wanted_rate(settings, each, left, yields=purse.yields) for each in (market, dearer)]
+    assert rates == sorted(rates)
     assert fees.ceiling(settings, dearer, purse, left) >= fees.ceiling(settings, market, purse, left)
     before, after = (fees.next_fee(settings, each, purse, rivals, left) for each in (market, dearer))
     if before is not None and after is not None:
@@ -134,12 +136,35 @@ def test_a_void_outbids_its_own_lock_whatever_the_cap_and_others_within_it(
         assert fee >= rival.fee + market.increment * purse.vsize, "rules 3 and 4"
 
 
-@given(fee_settings(), MARKETS, LEFT, st.integers(1, 10**12))
-def test_however_absurd_an_estimate_is_no_more_is_bid_than_the_cap_or_what_the_network_asks(
-    settings: FeeSettings, market: Market, left: int, estimate: int
+@given(fee_settings(), MARKETS, LEFT, st.integers(1, 10**12), st.booleans())
+def test_however_absurd_an_estimate_is_no_more_is_bid_than_the_cap_or_what_the_network_asks_unless_an_exit_is_due(
+    settings: FeeSettings, market: Market, left: int, estimate: int, yields: bool
 ) -> None:
     absurd = replace(market, estimate=estimate)
-    assert fees.wanted_rate(settings, absurd, left) <= max(settings.cap_rate, market.minimum)
+    rate = fees.wanted_rate(settings, absurd, left, yields=yields)
+    near = yields and left < settings.rush_seconds
+    assert near or rate <= max(settings.cap_rate, market.minimum)
+
+
+@given(fee_settings(), MARKETS, st.integers(-100_000, 0), st.integers(1, 200_000))
+def test_s8_at_its_deadline_an_exit_bids_what_the_market_asks_and_the_amount_alone_is_a_bound(
+    settings: FeeSettings, market: Market, left: int, estimate: int
+) -> None:
+    dear = replace(market, estimate=estimate)
+    asked = max(estimate, market.minimum, settings.floor_rate)
+    purse = Purse(10**12, 150, 300, yields=True)
+    assert (fees.next_fee(settings, dear, purse, (), left) or 0) >= asked * purse.vsize
+    small = replace(purse, amount=100_000)
+    assert (fees.next_fee(settings, dear, small, (), left) or 0) <= small.amount - small.keep
+
+
+@given(fee_settings(), MARKETS, LEFT, st.integers(1, 10**6))
+def test_the_cap_on_the_rate_yields_to_nothing_while_the_deadline_is_far_and_for_a_lock_never(
+    settings: FeeSettings, market: Market, left: int, estimate: int
+) -> None:
+    dear, most = replace(market, estimate=estimate), max(settings.cap_rate, market.minimum)
+    assert fees.wanted_rate(settings, dear, settings.rush_seconds, yields=True) <= most
+    assert fees.wanted_rate(settings, dear, left, yields=False) <= most
 
 
 @given(fee_settings(), MARKETS, PURSES, LEFT)
@@ -156,7 +181,10 @@ def test_a_fee_is_told_of_when_a_cap_yields_and_when_one_holds_it_back(
 
 @given(fee_settings(), MARKETS, LEFT)
 def test_what_was_just_sent_at_the_right_rate_is_good_enough(settings: FeeSettings, market: Market, left: int) -> None:
-    assert fees.good_enough(settings, market, fees.wanted_rate(settings, market, left), left)
+    assert all(
+        fees.good_enough(settings, market, fees.wanted_rate(settings, market, left, yields=y), left, yields=y)
+        for y in (False, True)
+    )
 
 
 @given(st.integers(-(10**6), 10**7), st.floats(1, 1000))

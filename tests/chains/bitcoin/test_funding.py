@@ -65,6 +65,35 @@ async def test_a_void_lock_gives_its_coins_back(world: World) -> None:
     assert await world.chain.void([lock], out=False) is None, "twice does no harm"
 
 
+async def test_what_is_kept_late_sets_no_coin_free_that_a_lock_has_reserved_meanwhile(world: World) -> None:
+    """Two locks at once, when the wallet has come back after the start: the coins are put in order once, before both.
+    The answer of the first putting in order is slow."""
+    funding, wallet = world.chain._funding, world.chain.rpc.wallet
+
+    async def slow(method: str, *params: Any) -> Any:
+        answer = await wallet(method, *params)
+        if method == "lockunspent":
+            await asyncio.sleep(0.2)
+        return answer
+
+    funding._unkept = set()
+    world.chain.rpc.wallet = slow  # type: ignore[method-assign]
+    legs = [await world.leg() for _ in range(2)]
+    locks = await asyncio.gather(*(world.draft(EffectKind.LOCK, leg) for leg in legs))
+    spent = [outpoint for lock in locks if lock is not None for outpoint in lock.spends]
+    assert len(spent) == len(set(spent)) >= 2
+    reserved = {f"{each['txid']}:{each['vout']}" for each in await wallet("listlockunspent")}
+    assert set(spent) <= reserved
+
+
+async def test_what_was_set_free_before_the_wallet_came_back_is_not_reserved_again(world: World) -> None:
+    lock = await world.draft(EffectKind.LOCK, await world.leg())
+    assert lock is not None
+    world.chain._funding._unkept = set(lock.spends)
+    await world.chain.void([lock], out=False)
+    assert world.chain._funding._unkept == set()
+
+
 class Fault:
     """The node does what it is asked, and then its answer to one method never comes: lost, or waited for in vain."""
 

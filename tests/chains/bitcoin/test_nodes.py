@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
-from swapd.chains.base import SignedTx, TxState
+from swapd.chains.base import SightingKind, SignedTx, TxState
 from swapd.chains.bitcoin import BitcoinChain
 from swapd.chains.standing import FAILURES
 from swapd.errors import Invalid, Unavailable
@@ -130,11 +132,110 @@ async def test_a_node_that_has_pruned_what_is_needed_says_so_and_another_is_aske
         await three.world.chain.view(locked)
 
 
-async def test_a_witness_of_another_network_is_refused_at_the_start_by_its_number(three: Several) -> None:
-    three.nodes[2].instead["getblockchaininfo"] = changed(lambda info: {**info, "chain": "main"})
-    with pytest.raises(Invalid, match="the node at more_rpc_urls 2") as caught:
+ANOTHER = changed(lambda info: {**info, "chain": "main"})
+
+
+async def test_s8_a_witness_of_another_network_is_never_asked_and_keeps_nobody_down(three: Several) -> None:
+    three.nodes[2].instead["getblockchaininfo"] = ANOTHER
+    await three.world.chain.start()
+    leg = await three.world.seen(await three.world.locked())
+    assert (await three.world.chain.view(leg)).state is LegState.LOCKED
+    assert three.nodes[2].calls["gettxout"] == three.nodes[2].calls["sendrawtransaction"] == 0
+    line = next(line for line in await three.world.chain.examine() if line.name == "node more_rpc_urls 2")
+    assert not line.ok
+    assert "never asked" in line.says
+
+
+@pytest.mark.parametrize(("wrong", "name"), [((0,), "rpc_url"), ((1, 2), "more_rpc_urls 1")])
+async def test_the_wallets_node_or_most_of_them_on_another_network_are_refused_at_the_start_by_name(
+    three: Several, wrong: tuple[int, ...], name: str
+) -> None:
+    for place in wrong:
+        three.nodes[place].instead["getblockchaininfo"] = ANOTHER
+    with pytest.raises(Invalid, match=f"main .the node at {name}") as caught:
         await three.world.chain.start()
     assert KEY not in str(caught.value)
+
+
+async def test_a_wallets_node_that_comes_back_on_another_network_makes_no_lock(three: Several) -> None:
+    three.nodes[0].dead = True
+    await three.world.chain.start()
+    three.nodes[0].dead = False
+    three.nodes[0].instead["getblockchaininfo"] = ANOTHER
+    await three.world.chain.clock()
+    for what in (three.world.draft(EffectKind.LOCK, await three.world.leg()), three.world.chain.balances()):
+        with pytest.raises(Unavailable, match="the node with the wallet: it is never asked"):
+            await what
+
+
+NONSENSE: dict[str, dict[str, Any]] = {
+    "no fields": {"getblockchaininfo": result({}), "getblockhash": result(7), "gettxout": result({"value": "x"})},
+    "other types": {
+        "getblockchaininfo": changed(lambda info: {**info, "blocks": "high", "mediantime": [1], "time": None}),
+        "gettxout": changed(lambda out: out and {**out, "confirmations": "many"}),
+        "gettxspendingprevout": result([{"spendingtxid": ["x"]}]),
+        "getblock": result("00" * 80),
+        "getrawmempool": result(["zz", 3]),
+        "getrawtransaction": result("not hex"),
+    },
+    "nothing but numbers": dict.fromkeys(
+        ("getblockchaininfo", "getblockhash", "getblock", "gettxout", "getrawmempool", "estimatesmartfee"), result(1)
+    ),
+}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["from the start", "later"])
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_answers_of_a_witness_that_make_no_sense_keep_nobody_from_hearing_the_others(
+    three: Several, nonsense: str, late: bool
+) -> None:
+    world, chain = three.world, three.world.chain
+    if late:
+        await chain.start()
+    three.nodes[1].instead |= NONSENSE[nonsense]
+    await chain.start()
+    leg = await world.leg()
+    cursor = (await chain.scan(None, [leg])).cursor
+    await world.pay(leg)
+    assert (await chain.clock()).tip.height == (await world.node.best())[0]
+    assert [s.kind for s in (await chain.scan(cursor, [leg])).sightings] == [SightingKind.LOCK]
+    seen = await world.seen(leg)
+    assert ((await chain.view(seen)).state, (await chain.view(seen)).depth) == (LegState.LOCKED, 1)
+    claim = await world.send(CLAIM, seen)
+    assert (await chain.fate(claim)).state is TxState.PENDING
+    await world.node.mine(1)
+    assert (await world.view(seen)).state is LegState.CLAIMED
+
+
+async def test_of_a_single_node_they_are_unavailable(world: World) -> None:
+    async with Proxy(world.node.rpc_url) as node:
+        chain = BitcoinChain(settings_for(world.node, world.wallet, rpc_url=node.url), world.vault)
+        node.instead["getblockchaininfo"] = result({})
+        for ask in (chain.start, chain.clock):
+            with pytest.raises(Unavailable, match="makes no sense"):
+                await ask()
+        assert KEY not in repr(await chain.examine(int(time.time())))
+        await chain.close()
+
+
+async def test_s7_a_witness_that_invents_a_reorganisation_and_locks_hides_nothing(three: Several) -> None:
+    world, chain = three.world, three.world.chain
+    leg = await world.leg()
+    cursor = (await chain.scan(None, [leg])).cursor
+    await world.pay(leg)
+    scan = await chain.scan(cursor, [leg])
+    leg = replace(leg, sightings=scan.sightings)
+    three.nodes[0].instead["getblockhash"] = result("ab" * 32)
+    three.nodes[0].instead["getblockchaininfo"] = changed(lambda info: {**info, "bestblockhash": "ab" * 32})
+    await world.node.mine(1)
+    assert (await chain.scan(scan.cursor, [leg])).fork is None
+    view = await chain.view(leg)
+    assert (view.state, view.depth, view.doubt) == (LegState.LOCKED, 2, "")
+
+
+async def test_a_witness_that_is_not_synced_sets_nobodys_birth(three: Several) -> None:
+    three.nodes[1].instead["getblockchaininfo"] = changed(lambda info: {**info, "blocks": 0})
+    assert (await three.world.chain.clock()).tip.height == (await three.world.node.best())[0]
 
 
 async def test_without_the_wallets_node_it_starts_and_what_is_reserved_is_reserved_when_it_is_back(

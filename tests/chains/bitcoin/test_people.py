@@ -25,7 +25,8 @@ from swapd.chains.bitcoin.script import (
 )
 from swapd.chains.bitcoin.settings import Network
 from swapd.chains.bitcoin.transaction import Outpoint, read
-from swapd.errors import Invalid, Rejected
+from swapd.errors import Invalid
+from swapd.protocol.effects import EffectKind
 from swapd.protocol.terms import LegTerms, Wallet
 from swapd.vault.derivation import KeyPurpose
 
@@ -277,10 +278,17 @@ async def test_a_node_of_another_network_is_refused_at_start(world: World) -> No
     await chain.close()
 
 
-async def test_a_missing_wallet_is_named_with_the_way_to_make_it(world: World) -> None:
+async def test_s8_a_missing_wallet_keeps_no_exit_waiting_and_is_named_with_the_way_to_make_it(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leg = await world.locked()
     chain = BitcoinChain(settings_for(world.node, "nobody"), world.vault)
-    with pytest.raises(Rejected, match="createwallet nobody"):
-        await chain.start()
+    await chain.start()
+    await chain.resume([])
+    said = capsys.readouterr().out
+    assert said.count("wallet.not_ready") == 1
+    assert "createwallet nobody" in said
+    assert await replace(world, chain=chain).send(EffectKind.CLAIM, leg)
     assert "createwallet nobody" in next(h for h in await chain.examine() if h.name == "wallet").mend
     await chain.close()
 
@@ -296,7 +304,7 @@ async def test_a_wallet_that_is_not_loaded_is_loaded_at_start(world: World) -> N
 async def test_doctor_reports_a_dead_node_instead_of_failing(world: World) -> None:
     chain = BitcoinChain(settings_for(world.node, world.wallet, rpc_url="http://127.0.0.1:9"), world.vault)
     found = await chain.examine()
-    assert {h.name for h in found if not h.ok} == {"node", "mempool", "wallet", "reserved coins"}
+    assert {h.name for h in found if not h.ok} == {"node", "mempool", "fees", "wallet", "reserved coins"}
     assert all("cannot connect" in h.says for h in found if not h.ok)
     await chain.close()
 

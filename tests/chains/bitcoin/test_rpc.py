@@ -12,11 +12,14 @@ import pytest
 
 from swapd.chains.base import TxState
 from swapd.chains.bitcoin import BitcoinChain
+from swapd.chains.bitcoin import rpc as rpcs
+from swapd.chains.bitcoin.pool import simulate
 from swapd.chains.bitcoin.rpc import Call, Rpc, RpcError
-from swapd.errors import Rejected, Unavailable, Unknown
-from swapd.protocol.effects import EffectKind
+from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
+from swapd.protocol.effects import Effect, EffectKind
+from swapd.protocol.terms import Role
 
-from .conftest import World, settings_for
+from .conftest import FAR, World, settings_for
 
 Behave = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -53,6 +56,15 @@ async def hangs(writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(3)  # longer than the client waits, shorter than a test may
 
 
+async def drips(writer: asyncio.StreamWriter) -> None:
+    """A byte now and then: each comes in time, and they never end."""
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    for _ in range(30):
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+
 async def hangs_up(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
@@ -66,6 +78,7 @@ BROKEN: dict[str, Behave] = {
     "not JSON-RPC": answers("200 OK", b"[1, 2]"),
     "an empty answer": answers("200 OK", b""),
     "hangs": hangs,
+    "drips": drips,
     "hangs up": hangs_up,
 }
 
@@ -85,6 +98,34 @@ async def test_s10_a_deed_without_a_whole_answer_is_unknown(how: str) -> None:
         with pytest.raises(Unknown) as caught:
             await rpc.deed("sendrawtransaction", "5ec2e7")
         assert "5ec2e7" not in str(caught.value), "a claim's bytes hold the secret"
+
+
+async def test_an_answer_that_nobody_can_need_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpcs, "MOST_BYTES", 1000)
+    async with node_that(answers("200 OK", b" " * 1001)) as rpc:
+        with pytest.raises(Unavailable, match="more than 1000 bytes"):
+            await rpc.call("getblockcount")
+        with pytest.raises(Unknown, match="more than 1000 bytes"):
+            await rpc.deed("sendrawtransaction", "00")
+
+
+@pytest.mark.parametrize("code", [-26, -28, -1])
+async def test_s9_what_a_node_repeats_of_what_it_was_told_is_not_passed_on(code: int) -> None:
+    secret, words = "5ec2e7" * 11, "pruned " + "and so on " * 100
+    body = json.dumps({"id": 1, "error": {"code": code, "message": f"no: {secret} {words}"}}).encode()
+    async with node_that(answers("200 OK", body)) as rpc:
+        with pytest.raises(SwapdError, match="no: …") as caught:
+            await rpc.call("sendrawtransaction")
+        assert secret not in str(caught.value)
+        assert len(str(caught.value)) < 600
+        assert secret not in getattr(caught.value, "words", "")
+
+
+async def test_s9_nor_what_it_gives_as_a_reason_of_its_mempool() -> None:
+    body = {"id": 1, "result": [{"allowed": False, "reject-reason": f"bad {'5ec2e7' * 11}"}]}
+    async with node_that(answers("200 OK", json.dumps(body).encode())) as rpc:
+        with pytest.raises(Rejected, match=r"would not take it: bad …$"):
+            await simulate(rpc, b"")
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "401 Unauthorized", "403 Forbidden"])
@@ -186,9 +227,12 @@ async def test_the_fate_of_a_transaction_is_known_to_a_node_that_has_lost_the_wa
     lock = await world.draft(EffectKind.LOCK, await world.leg())
     assert lock is not None
     await world.node.mine(1)
+    effect = Effect(EffectKind.LOCK, Role.INITIATOR, FAR)
     walletless = BitcoinChain(settings_for(world.node, "no such wallet"), world.vault)
-    with pytest.raises(Rejected, match="createwallet"):
-        await walletless.start()
+    await walletless.start()  # S8: exits need no wallet
+    assert "createwallet" in next(line.says + line.mend for line in await walletless.examine() if line.name == "wallet")
+    with pytest.raises(Rejected):
+        await walletless.draft(effect, await world.leg(), None, (), 0)
     assert (await walletless.fate(claim)).state is TxState.MINED
     assert (await walletless.fate(lock)).state is TxState.MISSING
     await walletless.close()

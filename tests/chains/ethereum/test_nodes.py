@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from swapd.chains.base import Fate, TxState
+from swapd.chains.base import Fate, SightingKind, TxState
 from swapd.chains.endpoints import PATIENCE_SECONDS
+from swapd.chains.ethereum import rpc
 from swapd.chains.ethereum.chain import LAG_BLOCKS
 from swapd.chains.standing import FAILURES
 from swapd.devnet.anvil import Anvil
@@ -217,6 +218,22 @@ async def test_a_claim_that_most_nodes_say_is_in_vain_is_not_sent(three: Several
         await world.draft(CLAIM, leg, secret=PREIMAGE)
 
 
+@pytest.mark.parametrize("says", ["reverted", "not locked"])
+async def test_s8_with_a_quorum_of_one_a_no_of_the_first_is_not_the_last_word_on_a_claim(
+    world: World, says: str
+) -> None:
+    async with several(world, 2, 1) as two:
+        leg = two.world.leg()
+        await two.world.lock(leg)
+        if says == "reverted":
+            two.nodes[0].instead["eth_estimateGas"] = REVERTED
+        else:
+            two.nodes[0].instead["eth_getStorageAt"] = result("0x" + "00" * 32)
+        claim = await two.world.send(CLAIM, leg, secret=PREIMAGE)
+        await world.node.mine()
+        assert (await two.world.chain.fate(claim)).state is TxState.MINED
+
+
 @pytest.mark.parametrize("lie", [-10_000, 10_000])
 async def test_s2_s3_s5_a_clock_that_one_of_three_makes_up_is_nobodys(three: Several, lie: int) -> None:
     true = await three.world.chain.clock()
@@ -246,6 +263,30 @@ async def test_a_node_that_stopped_is_passed_over_and_said_to_be_behind(three: S
     assert f"it is {LAG_BLOCKS + 1} blocks behind the others" in says
     assert (await world.chain.clock()).tip.height == (await world.node.best())[0]
     assert (await world.cursor()).height == (await world.node.best())[0], "and others are scanned"
+
+
+async def test_a_node_that_is_not_synced_sets_nobodys_birth(three: Several) -> None:
+    three.nodes[1].instead["eth_getBlockByNumber"] = changed(lambda block: {**block, "number": "0x0"})
+    await three.world.node.mine(LAG_BLOCKS + 1)
+    assert (await three.world.chain.clock()).tip.height == (await three.world.node.best())[0]
+
+
+async def test_an_answer_that_nobody_can_need_is_not_read_to_its_end_and_of_events_a_part_is_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leg = world.leg()
+    await world.lock(leg)
+    await world.node.mine(3)
+    monkeypatch.setattr(rpc, "MOST_BYTES", 5000)
+    world.proxy.instead["eth_getLogs"] = _long_if_many
+    assert [s.kind for s in await world.chain.rescan([leg])] == [SightingKind.LOCK]
+    world.proxy.instead["eth_getBlockByNumber"] = result("x" * 6000)
+    with pytest.raises(Unavailable, match="more than 5000 bytes"):
+        await world.chain.clock()
+
+
+def _long_if_many(params: list[Any], answer: dict[str, Any]) -> dict[str, Any]:
+    return answer if params[0]["fromBlock"] == params[0]["toBlock"] else {**answer, "result": "x" * 6000}
 
 
 async def test_a_node_on_another_fork_is_passed_over(world: World) -> None:
@@ -304,9 +345,25 @@ async def test_s10_refused_by_one_and_unanswered_by_another_is_not_known(two: Se
 # -- networks ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_node_of_another_network_is_refused_at_the_start_by_its_number_and_not_its_url(three: Several) -> None:
+async def test_s8_a_witness_of_another_network_is_never_asked_and_keeps_nobody_down(three: Several) -> None:
     three.nodes[1].instead["eth_chainId"] = result("0x5")
-    with pytest.raises(Invalid, match=r"chains\.ethereum\.chain_id: .* \(the node at more_rpc_urls 1\)") as caught:
+    await three.world.chain.start()
+    leg = three.world.leg()
+    await three.world.lock(leg)
+    assert (await three.world.view(leg)).state is LegState.LOCKED
+    assert three.nodes[1].calls["eth_getLogs"] == three.nodes[1].calls["eth_sendRawTransaction"] == 0
+    ok, says = (await three.lines())["node more_rpc_urls 1"]
+    assert not ok
+    assert "never asked" in says
+
+
+@pytest.mark.parametrize(("wrong", "name"), [((0,), "rpc_url"), ((1, 2), "more_rpc_urls 1")])
+async def test_the_first_or_most_of_them_on_another_network_are_refused_at_the_start_by_number_and_not_url(
+    three: Several, wrong: tuple[int, ...], name: str
+) -> None:
+    for place in wrong:
+        three.nodes[place].instead["eth_chainId"] = result("0x5")
+    with pytest.raises(Invalid, match=rf"chains\.ethereum\.chain_id: .* \(the node at {name}\)") as caught:
         await three.world.chain.start()
     assert KEY not in str(caught.value)
 

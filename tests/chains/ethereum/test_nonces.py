@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from swapd.chains.base import SignedTx, TxState
 from swapd.chains.ethereum.fees import Fees
 from swapd.chains.ethereum.transactions import Call, EthereumDraft
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
+from tests.chains.ethereum.proxy import changed
 from tests.chains.ethereum.world import GWEI, PREIMAGE, World, preimage
 
 LOCK, CLAIM = EffectKind.LOCK, EffectKind.CLAIM
@@ -78,3 +81,32 @@ async def test_a_gap_is_where_nothing_is_known_to_wait_and_a_transfer_of_nothing
     await world.node.mine(2)
     assert (await world.chain.fate(lock)).state is TxState.MINED
     assert (await world.chain.fate(foreign)).state is TxState.REPLACED
+
+
+async def test_a_filling_is_sent_again_and_for_more_when_it_pays_too_little_by_now(world: World) -> None:
+    used, _ = await world.chain.places()
+    price = GWEI
+    await world.node.rpc("anvil_setNextBlockBaseFeePerGas", hex(price))
+    await world.node.mine()
+    await world.chain.fill(used)
+    first = await pending_at(world, used)
+    await world.chain.fill(used)
+    assert await pending_at(world, used) == first, "good enough"
+    await drop(world, SignedTx(first["hash"], b"", 0, 1))
+    await world.chain.fill(used)
+    assert await pending_at(world, used) == first, "the same again"
+    world.proxy.instead["eth_feeHistory"] = changed(
+        lambda history: {**history, "baseFeePerGas": [hex(20 * GWEI)] * len(history["baseFeePerGas"])}
+    )
+    await world.chain.fill(used)
+    better = await pending_at(world, used)
+    assert int(better["maxFeePerGas"], 16) >= 20 * GWEI
+    await world.node.mine()
+    assert (await world.chain.places())[0] == used + 1
+
+
+async def pending_at(world: World, nonce: int) -> dict[str, Any]:
+    block = await world.node.rpc("txpool_content")
+    (mine,) = (each for each in block["pending"].items() if each[0].lower() == world.chain.account.lower())
+    found: dict[str, Any] = mine[1][str(nonce)]
+    return {key: found[key] for key in ("hash", "maxFeePerGas", "nonce")}

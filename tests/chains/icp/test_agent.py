@@ -29,7 +29,8 @@ from swapd.chains.icp.envelope import SignedCall
 from swapd.chains.icp.errors import Refusal, Untrusted
 from swapd.chains.icp.hashtree import Fork, Labeled
 from swapd.chains.icp.principal import text
-from swapd.chains.icp.transport import MOST_BYTES, quoted
+from swapd.chains.icp.transport import MOST_BYTES
+from swapd.chains.words import quoted
 from swapd.devnet.ports import free_port
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
 from swapd.vault import Network, Secret, Vault

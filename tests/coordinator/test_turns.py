@@ -1,0 +1,157 @@
+"""A turn of the daemon ends, whatever happens in it: the lifeboat goes to sea, and comes back, between two turns."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from swapd.errors import Unavailable
+from swapd.store import Lease, Store
+from tests.coordinator.world import Rooms
+from tests.store.store_samples import add_swap, get
+
+PATIENCE = 20
+
+
+async def test_s8_a_swap_that_is_due_again_at_once_does_not_keep_a_turn_from_its_end(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With entry shut every open swap is looked at again after some seconds, and many take longer than that."""
+    daemon, looked = rooms.daemon(), list[str]()
+    for _ in range(3):
+        await add_swap(rooms.store)
+
+    async def slow(lease: Lease) -> None:
+        looked.append(lease.swap_id)
+        rooms.clock.now += 10
+        async with rooms.store.write() as writing:
+            await writing.postpone(lease.swap_id, rooms.clock.now - 5)
+
+    monkeypatch.setattr(daemon, "_reconciler", _Reconciles(slow))
+    await asyncio.wait_for(daemon.work(), PATIENCE)
+    assert len(looked) == len(set(looked)) == 3
+    await asyncio.wait_for(daemon.work(), PATIENCE)
+    assert len(looked) == 6
+
+
+async def test_s8_a_turn_ends_when_the_database_comes_into_trouble(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon, looked = rooms.daemon(), list[str]()
+    for _ in range(20):
+        await add_swap(rooms.store)
+
+    async def troubled(lease: Lease) -> None:
+        looked.append(lease.swap_id)
+        rooms.store._health.failed("disk I/O error")
+
+    monkeypatch.setattr(daemon, "_reconciler", _Reconciles(troubled))
+    await asyncio.wait_for(daemon.work(), PATIENCE)
+    assert 0 < len(looked) < 20
+
+
+async def test_a_swap_that_takes_too_long_is_looked_at_again_later(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = rooms.daemon()
+    swap_id = await add_swap(rooms.store)
+
+    async def hangs(lease: Lease) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(daemon, "_reconciler", _Reconciles(hangs))
+    await asyncio.wait_for(daemon.work(), PATIENCE)
+    assert (await get(rooms.store, swap_id)).next_due_at > rooms.clock.now  # type: ignore[operator]
+
+
+async def test_the_lifeboat_stops_with_its_daemon(rooms: Rooms) -> None:
+    daemon = rooms.daemon()
+    await daemon.lifeboat.work()
+    boat = daemon.lifeboat._boat
+    assert boat is not None
+    daemon.stop()
+    assert boat.stopping.is_set()
+    await daemon.lifeboat.close()
+
+
+# -- what is on board
+
+
+async def test_s6_an_old_copy_is_told_which_secrets_were_shown_and_that_it_is_old(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = rooms.daemon()
+    shown, kept = await add_swap(rooms.store), await add_swap(rooms.store)
+    await daemon.lifeboat.stock()
+    daemon.house.shown.add(shown)  # and the database that was told of it is gone
+    monkeypatch.setattr(Store, "copy_open", _away)
+    await daemon.lifeboat.work()
+    boat = daemon.lifeboat._boat
+    assert boat is not None
+    first, second = [(await get(boat.house.store, each)).memory for each in (shown, kept)]
+    assert (first.reveal_sent, first.restored) == (True, True)
+    assert (second.reveal_sent, second.restored) == (False, True)
+    await daemon.lifeboat.close()
+
+
+async def test_a_copy_of_this_moment_is_believed(rooms: Rooms) -> None:
+    daemon = rooms.daemon()
+    swap_id = await add_swap(rooms.store)
+    await daemon.lifeboat.work()
+    boat = daemon.lifeboat._boat
+    assert boat is not None
+    assert not (await get(boat.house.store, swap_id)).memory.restored
+    await daemon.lifeboat.close()
+
+
+async def test_s8_an_empty_lifeboat_is_stocked_as_soon_as_the_database_can_be_read(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = rooms.daemon()
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "copy_open", _away)
+        await daemon.lifeboat.work()
+        assert not daemon.lifeboat.afloat
+    await daemon.lifeboat.work()
+    assert daemon.lifeboat.afloat
+    await daemon.lifeboat.close()
+
+
+async def test_what_the_lifeboat_did_is_not_overwritten_while_it_is_at_sea(rooms: Rooms) -> None:
+    daemon = rooms.daemon()
+    swap_id = await add_swap(rooms.store)
+    await daemon.lifeboat.work()
+    boat = daemon.lifeboat._boat
+    assert boat is not None
+    async with boat.house.store.write() as writing:
+        await writing.remember_shown({swap_id})
+    await daemon.lifeboat.stock()
+    assert (await get(boat.house.store, swap_id)).memory.reveal_sent
+    await daemon.lifeboat.close()
+
+
+# -- a chain that hangs
+
+
+async def test_s8_many_swaps_wait_for_a_chain_that_hangs_once_and_not_one_after_the_other(rooms: Rooms) -> None:
+    watcher, chain = rooms.daemon().watchers["bitcoin"], rooms.chains["bitcoin"]
+    await asyncio.gather(*(watcher.meet(f"swap {number}") for number in range(8)))
+    assert chain.asked == 1
+    await watcher.meet("another")
+    assert chain.asked == 1, "a moment ago it did not answer"
+    looking = asyncio.create_task(watcher.look())
+    await asyncio.sleep(0)
+    await watcher.meet("and another")
+    assert not looking.done(), "nobody waits for a look that will fail as the last one did"
+    await looking
+
+
+class _Reconciles:
+    def __init__(self, reconcile: Any) -> None:
+        self.reconcile = reconcile
+
+
+async def _away(*_: object) -> Store:
+    raise Unavailable("the database does not answer")

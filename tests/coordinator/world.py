@@ -1,0 +1,81 @@
+"""A house on a real database, and chains that fail as they are told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swapd.coordinator.daemon import Daemon, Pace
+from swapd.coordinator.house import House, Market
+from swapd.errors import Unavailable
+from swapd.protocol.terms import LegTerms
+from swapd.store import Store
+from tests.protocol.world import profile
+from tests.store.store_samples import START, AesSealer
+
+PACE = Pace(tick=1, sweep=60, lease=60, stop=5)
+
+
+@dataclass
+class Away:
+    """A chain whose node takes a while to say that it does not answer. asked: how often."""
+
+    name: str
+    asked: int = 0
+    sees_all: bool = False
+    board: None = None
+
+    async def start(self) -> None:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        raise Unavailable(f"{self.name} is away")
+
+    async def rescan(self, legs: object) -> None:
+        await self.start()
+
+    def fingerprint(self, terms: LegTerms) -> str:
+        return f"{self.name}-{terms.hashlock.hex()}"
+
+
+@dataclass
+class Time:
+    """Unix seconds, moved by hand."""
+
+    now: int
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Rooms:
+    store: Store
+    clock: Time
+    chains: dict[str, Away] = field(default_factory=dict)
+
+    @property
+    def house(self) -> House:
+        markets = {name: Market(_any(chain), profile(name), {}, 1.0) for name, chain in self.chains.items()}
+        return House(markets, self.store, _any(None), 10, 60, self.clock)
+
+    def daemon(self) -> Daemon:
+        return Daemon(self.house, PACE, worker="worker")
+
+
+@asynccontextmanager
+async def new_rooms(folder: Path) -> AsyncIterator[Rooms]:
+    url = f"sqlite:///{folder}/swapd.db"
+    await Store.upgrade(url)
+    store = await Store.open(url, AesSealer())
+    try:
+        yield Rooms(store, Time(START), {name: Away(name) for name in ("bitcoin", "ethereum")})
+    finally:
+        await store.close()
+
+
+def _any(value: Any) -> Any:
+    return value
