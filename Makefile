@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv nodes canisters test-tools demo test test-full crash-matrix simulate lint types bench bench-gas bench-bitcoin bench-icp bench-swap clean
+.PHONY: help venv nodes canisters test-tools demo test test-full crash-matrix simulate soak lint types bench bench-gas bench-bitcoin bench-icp bench-swap clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,7 @@ demo: nodes ## Twelve swaps on real nodes; make demo ARGS=--keep leaves everythi
 	@$(RUN) -m swapd.cli.demo $(ARGS)
 
 test: nodes test-tools ## All tests; make test ARGS='-k reorg' picks some
-	@$(RUN) -m pytest -n 2 $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
 
 test-full: nodes test-tools ## All tests with all of their slow matrices: hours
 	@$(RUN) -m pytest -n 2 -m 'full or not full' $(ARGS)
@@ -42,6 +42,9 @@ crash-matrix: nodes ## Daemons killed at every crash point, in every pair and en
 
 simulate: $(READY) ## 600,000 swaps against fake chains and a dishonest other side; make simulate ARGS='--swaps 5000'
 	@$(RUN) -m tests.simulation $(ARGS)
+
+soak: nodes ## Random swaps under random faults, MINUTES long; make soak MINUTES=30 SEED=7
+	@$(RUN) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: $(READY) ## Style and format
 	@$(RUN) -m ruff check
