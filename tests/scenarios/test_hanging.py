@@ -106,6 +106,7 @@ async def test_s2_the_reveal_is_written_down_before_any_node_is_shown_the_secret
         await rig.house.look()
     assert shown
     assert all(shown)
+    assert terms.swap_id in rig.house.house.shown, "an older copy of the database is told of it"
     assert await rig.house.status(terms.swap_id) is Status.REDEEMING
     await rig.until_over(terms.swap_id, Status.COMPLETED)
     assert await rig.accounts_balance() == rig.traded(rig.house, rig.other)

@@ -27,7 +27,8 @@ async def test_a_chain_that_is_away_says_what_it_needs_and_until_when(rig: Rig) 
         others = [line for name, line in (await lines(rig.house)).items() if name != chain]
 
     assert not told.ok
-    assert "connect" in told.says.lower()
+    # a Bitcoin node that has ended takes its cookie with it
+    assert any(words in told.says.lower() for words in ("connect", "cannot read its credentials"))
     assert "begins nothing new here" in told.doing
     assert told.needs
     assert told.until == terms.participant.terms.fund_by, "the next moment that means something to a swap there"
@@ -51,6 +52,7 @@ async def test_it_is_said_since_when(rig: Rig) -> None:
     assert first["ethereum"].since == began
     assert second["entry"].since == began
     rig.house.clock_error = 0
+    await rig.chains.blocks()
     await rig.accounts_balance(locks=0)
 
 
@@ -65,4 +67,5 @@ async def test_a_damaged_row_is_named(rig: Rig) -> None:
     assert "backup" in told.needs
     with sqlite3.connect(rig.house.database) as database:
         database.execute("update swaps set terms = ?", (good,))
+    await rig.chains.blocks()
     await rig.accounts_balance(locks=0)

@@ -79,6 +79,10 @@ async def test_an_operator_is_told_that_somebody_else_uses_the_account_and_swaps
     await stranger(rig.house, await next_nonce(rig.house))
     await rig.block(2)
     assert "somebody else sends with its key" in places.notice
+    (line,) = [line for line in await rig.house.daemon.health.look() if line.name == "ethereum"]
+    assert not line.ok
+    assert places.notice in line.says
+    assert "a seed of its own" in line.needs
     second = await rig.agreed(rig.house, rig.other)
     await rig.until_over(second.swap_id, Status.COMPLETED)
     assert rig.house.daemon.watchers["ethereum"].places.notice == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swapd.chains.base import TxState
-from swapd.chains.ethereum.act import SETTLED_BLOCKS
+from swapd.chains.ethereum.fate import SETTLED_BLOCKS
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
@@ -25,7 +25,7 @@ DEEPER = {
     "SWAPD__CHAINS__BITCOIN__ASSETS__BTC__TIERS": TIERS,
     "SWAPD__CHAINS__ETHEREUM__ASSETS__ETH__TIERS": TIERS,
 }
-depths = pytest.mark.parametrize("depth", [1, FINALITY - 1])
+depths = pytest.mark.parametrize("depth", [pytest.param(1, marks=pytest.mark.full), FINALITY - 1])
 roles = pytest.mark.parametrize("role", Role, ids=str)
 
 

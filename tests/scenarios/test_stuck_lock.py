@@ -63,21 +63,23 @@ async def test_a_stuck_lock_is_taken_back_after_its_time_and_the_money_is_there_
 ) -> None:
     terms, lock = await stuck(rig)
     await rig.time_is(terms.initiator.terms.fund_by - 20)
-    assert len(await attempts(rig, terms)) == 1, "it may still come in time"
+    _, pushed = await attempts(rig, terms)
+    assert not pushed.voiding, "it may still come in time, for more"
+    await ignored_by_miners(rig, pushed.tx.txid)
     await rig.time_is(terms.initiator.terms.fund_by + 10)
-    _, void = await attempts(rig, terms)
+    *_, void = await attempts(rig, terms)
     assert void.voiding
-    assert set(void.tx.spends) == set(lock.tx.spends)
+    assert set(void.tx.spends) >= set(lock.tx.spends)
     assert void.sent_at is not None
     await ignored_by_miners(rig, void.tx.txid)
     await rig.house.restart()
     await rig.block()
-    assert len(await attempts(rig, terms)) == 2, "what was begun goes on, and the lock is never sent again"
+    assert len(await attempts(rig, terms)) == 3, "what was begun goes on, and the lock is never sent again"
     await rig.chains.bitcoind.rpc("prioritisetransaction", void.tx.txid, 0, 100_000)
     await rig.until_over(terms.swap_id, Status.EXPIRED)
     effect = (await rig.house.effects(terms.swap_id))["lock:initiator"]
     assert effect.state is EffectState.VOID
-    assert [a.fate.state.value for a in effect.attempts if a.fate] == ["replaced", "mined"]
+    assert [a.fate.state.value for a in effect.attempts if a.fate] == ["replaced", "replaced", "mined"]
     assert await rig.accounts_balance(locks=0) == rig.nothing
 
 
