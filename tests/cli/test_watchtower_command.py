@@ -53,7 +53,9 @@ def test_check_says_what_it_could_do_and_what_is_wrong(packets: Path, hill: Desk
 
     assert result.exit_code == 1, "a packet is torn, and there is no gas"
     said = " ".join(result.stdout.split())
-    assert re.search(r"initiator leg on bitcoin, locked: refund signed ahead, \d\d times for a rate from 1 to \d+", said)
+    assert re.search(
+        r"initiator leg on bitcoin, locked: refund signed ahead, \d\d times for a rate from 1 to \d+", said
+    )
     assert "participant leg on ethereum, absent: claim by the tower itself" in said
     assert "bad packet torn.json" in said
     assert "gas account on Ethereum: 0x" in said
