@@ -131,7 +131,7 @@ def test_says_that_the_bitcoin_node_is_on_another_network(nowhere: Desk, bitcoin
     result = nowhere.attempt("--config", str(config), "doctor", "--json")
     assert result.exit_code == 1
     bad = {each["name"]: each["says"] for each in json.loads(result.stdout) if not each["ok"]}
-    assert "expected the network of the node at rpc_url, regtest" in bad["bitcoin node"]
+    assert "expected the node's network, regtest" in bad["bitcoin node"]
 
 
 def test_says_that_the_bitcoin_node_has_no_wallet(standing: Desk) -> None:
