@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swapd.chains.base import Hides
+from swapd.chains.abilities import Hides
 from swapd.coordinator.house import House
 from swapd.protocol.note import Agreed, Note, Unseen, tag_of
 from swapd.protocol.terms import LegTerms, Role, SwapTerms

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from swapd.chains.base import Ordered
+from swapd.chains.abilities import Ordered
 from swapd.coordinator.house import House
 from swapd.errors import Rejected, Unavailable, Unknown
 

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from swapd.chains.base import Clues, Discovers, Hides, Sighting, Trace, WatchedLeg
+from swapd.chains.abilities import Clues, Discovers, Hides, Trace
+from swapd.chains.base import Sighting, WatchedLeg
 from swapd.coordinator.agree import index_floor
 from swapd.coordinator.house import House
 from swapd.coordinator.notes import tag

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from swapd.chains.base import ByHand, HtlcChain, SignedTx, SignsAhead, TxState, WatchedLeg
+from swapd.chains.abilities import ByHand, SignsAhead
+from swapd.chains.base import HtlcChain, SignedTx, TxState, WatchedLeg
 from swapd.errors import Invalid, Rejected, SwapdError
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.watchtower.packet import Packet

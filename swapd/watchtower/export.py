@@ -9,7 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from swapd.chains.base import HtlcChain, Prepared, SignsAhead
+from swapd.chains.abilities import Prepared, SignsAhead
+from swapd.chains.base import HtlcChain
 from swapd.coordinator.house import House
 from swapd.errors import Invalid, SwapdError
 from swapd.protocol.observation import LegState

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from swapd.chains.base import Prepared, WatchedLeg
+from swapd.chains.abilities import Prepared
+from swapd.chains.base import WatchedLeg
 from swapd.errors import Invalid
 from swapd.protocol.decide import Memory
 from swapd.protocol.terms import Role, SwapTerms, Wallet, swap_id_of

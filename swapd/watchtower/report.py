@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from swapd.chains.base import ByHand, HtlcChain, SignsAhead
+from swapd.chains.abilities import ByHand, SignsAhead
+from swapd.chains.base import HtlcChain
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
 from swapd.protocol.terms import Role

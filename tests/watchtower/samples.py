@@ -6,18 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from swapd.chains.base import (
-    ChainClock,
-    Cursor,
-    Fate,
-    Health,
-    Prepared,
-    Scan,
-    SignedTx,
-    Tip,
-    TxState,
-    WatchedLeg,
-)
+from swapd.chains.abilities import Prepared
+from swapd.chains.base import ChainClock, Cursor, Fate, Health, Scan, SignedTx, Tip, TxState, WatchedLeg
 from swapd.errors import Rejected, Unavailable
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.observation import ABSENT_VIEW, LegState, LegView

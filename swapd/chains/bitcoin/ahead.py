@@ -14,7 +14,8 @@ from bitcoin.core.script import CScriptWitness
 from bitcoin.core.serialize import SerializationError
 from coincurve import PublicKey
 
-from swapd.chains.base import Prepared, SignedTx, WatchedLeg
+from swapd.chains.abilities import Prepared
+from swapd.chains.base import SignedTx, WatchedLeg
 from swapd.chains.bitcoin import fees, transaction
 from swapd.chains.bitcoin.address import output_script
 from swapd.chains.bitcoin.blocks import absent, satoshi

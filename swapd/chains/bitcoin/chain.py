@@ -8,20 +8,18 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from swapd.chains.abilities import Clues, Prepared, Trace
 from swapd.chains.alarm import Alarms
 from swapd.chains.base import (
     ChainClock,
-    Clues,
     Cursor,
     Fate,
     Health,
     Instructions,
     Party,
-    Prepared,
     Scan,
     Sighting,
     SignedTx,
-    Trace,
     WatchedLeg,
 )
 from swapd.chains.bitcoin import blocks, fees, health, people, watch

@@ -15,7 +15,7 @@ from io import BytesIO
 from bitcoin.core import CBlockHeader, CTransaction
 from bitcoin.core.serialize import VarIntSerializer
 
-from swapd.chains.base import Clues, Trace
+from swapd.chains.abilities import Clues, Trace
 from swapd.chains.bitcoin import blocks
 from swapd.chains.bitcoin.people import party
 from swapd.chains.bitcoin.rpc import Rpc

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from swapd.chains.abilities import Clues, Trace
 from swapd.chains.alarm import Alarms
 from swapd.chains.base import (
     ChainClock,
-    Clues,
     Cursor,
     Fate,
     Health,
@@ -18,7 +18,6 @@ from swapd.chains.base import (
     Scan,
     Sighting,
     SignedTx,
-    Trace,
     WatchedLeg,
 )
 from swapd.chains.endpoints import SCAN_PATIENCE_SECONDS, Endpoints

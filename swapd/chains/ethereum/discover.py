@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from swapd.chains.base import Trace
+from swapd.chains.abilities import Trace
 from swapd.chains.ethereum.address import ZERO_ADDRESS
 from swapd.chains.ethereum.htlc import Event, Htlc, Locked, artifact
 from swapd.chains.ethereum.node import Header, Log, Node

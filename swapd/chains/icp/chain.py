@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from swapd.chains.abilities import Clues, Trace
 from swapd.chains.base import (
     ChainClock,
-    Clues,
     Cursor,
     Fate,
     Health,
@@ -18,7 +18,6 @@ from swapd.chains.base import (
     Sighting,
     SignedTx,
     Tip,
-    Trace,
     WatchedLeg,
 )
 from swapd.chains.icp import people

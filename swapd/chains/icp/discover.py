@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from swapd.chains.base import Trace
+from swapd.chains.abilities import Trace
 from swapd.chains.icp.canister import LogTip, SwapCanister
 from swapd.chains.icp.errors import Untrusted
 from swapd.chains.icp.escrow import NANOSECONDS

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapd.chains.base import Prepared, SignedTx, WatchedLeg
+from swapd.chains.abilities import Prepared
+from swapd.chains.base import SignedTx, WatchedLeg
 from swapd.chains.bitcoin import BitcoinChain
 from swapd.chains.bitcoin.ahead import HOLE, rungs
 from swapd.chains.bitcoin.chain import BitcoinChain as Chain

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from swapd.chains.base import Clues, SignedTx, Trace, WatchedLeg
+from swapd.chains.abilities import Clues, Trace
+from swapd.chains.base import SignedTx, WatchedLeg
 from swapd.chains.ethereum.chain import EthereumChain
 from swapd.chains.ethereum.htlc import HtlcTerms
 from swapd.chains.ethereum.transactions import attempt_of
