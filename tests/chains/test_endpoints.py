@@ -69,6 +69,10 @@ class Group:
         await asyncio.sleep(0)
         return found
 
+    async def rest(self) -> None:
+        """Until what goes on behind an answer has ended: those who are not waited for, and probes."""
+        await asyncio.gather(*self.endpoints._tasks, return_exceptions=True)
+
     def well(self) -> set[str]:
         return {line.name.removeprefix("node ") for line in self.endpoints.lines("[x]")[1:] if line.ok}
 
@@ -243,7 +247,7 @@ async def test_it_is_taken_back_when_it_has_answered_several_times() -> None:
     for _ in range(SUCCESSES):
         g.time[0] += 10
         await g.tips()
-        await asyncio.sleep(0.01)
+        await g.rest()
         seen.append(g.well())
     assert seen == [{"a", "b"}] * (SUCCESSES - 1) + [{"a", "b", "c"}]
 
@@ -434,7 +438,7 @@ async def test_one_that_comes_later_is_never_asked() -> None:
     g.nodes[1].network = "another"
     assert await g.every() == {"a", "c"}
     await g.endpoints.hand_in(Node.take)
-    await asyncio.sleep(0.01)
+    await g.rest()
     assert g.nodes[1].asked == 0
     assert g.well() == {"a", "c"}
 
@@ -449,7 +453,7 @@ async def test_one_that_was_away_is_looked_at_again_before_it_is_asked() -> None
     for _ in range(SUCCESSES):
         g.time[0] += 10
         await g.tips()
-        await asyncio.sleep(0.01)
+        await g.rest()
     assert g.nodes[1].asked == before
     assert "never asked" in next(line.says for line in g.endpoints.lines("[x]") if line.name == "node b")
 

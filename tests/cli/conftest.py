@@ -99,9 +99,10 @@ def _opened(folder: Path, bitcoind: Bitcoind, ethereum: Anvil, contract: str) ->
 
 
 @pytest.fixture
-def standing(_standing: Desk, ethereum: Anvil) -> Desk:
+def standing(_standing: Desk, bitcoind: Bitcoind, ethereum: Anvil) -> Desk:
     """A desk like `desk`, shared by the tests that leave it as it is."""
-    asyncio.run(ethereum.mine())  # whose tip is of now, whatever the tests before took
+    asyncio.run(bitcoind.mine())  # tips of now, whatever the tests before took
+    asyncio.run(ethereum.mine())
     return _standing
 
 

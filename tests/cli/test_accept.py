@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from swapd.devnet.anvil import Anvil
+from swapd.devnet.bitcoind import Bitcoind
 from tests.cli.desk import HOT_TO_PERSON, PERSON_ETH, Desk
 
 Offer = dict[str, Any]
@@ -44,7 +47,9 @@ class Meeting:
 
 
 @pytest.fixture(scope="module")
-def meeting(_standing: Desk, counterparty: Desk) -> Meeting:
+def meeting(_standing: Desk, counterparty: Desk, bitcoind: Bitcoind, ethereum: Anvil) -> Meeting:
+    asyncio.run(bitcoind.mine())  # tips of now, whatever the tests before took
+    asyncio.run(ethereum.mine())
     return Meeting(_standing, counterparty)
 
 

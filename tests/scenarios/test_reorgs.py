@@ -45,6 +45,24 @@ async def in_block(rig: Rig, side: Side, terms: SwapTerms, role: Role, depth: in
     raise AssertionError(f"the {role} leg never was {state} at depth {depth}: {view}")
 
 
+async def the_other_double_spends_its_lock(rig: Rig, terms: SwapTerms, role: Role, depth: int) -> None:
+    """When the house has seen it in a block, this deep. The other's daemon sleeps from there on."""
+    await in_block(rig, rig.house, terms, role, depth, LegState.LOCKED)
+    lock = (await rig.other.effects(terms.swap_id))[f"lock:{role}"].attempts[-1].tx
+    rig.other.asleep = True
+    await take_back(rig, terms.leg(role).terms.chain, depth)
+    await double_spend(rig, rig.other, terms.leg(role), lock)
+    await rig.block(FINALITY)
+
+
+async def nobody_has_more(rig: Rig, terms: SwapTerms, status: Status) -> None:
+    rig.other.asleep = False
+    await rig.chains.anvil.mine(SETTLED_BLOCKS)
+    await rig.time_is(terms.initiator.terms.timelock + 1)
+    await rig.until_over(terms.swap_id, status)
+    assert await rig.accounts_balance() == rig.nothing
+
+
 @roles
 @depths
 async def test_s7_a_lock_reorged_out_is_back_in_another_block(rig: Rig, role: Role, depth: int) -> None:
@@ -72,40 +90,20 @@ async def test_s7_a_lock_reorged_out_is_back_in_another_block(rig: Rig, role: Ro
 @depths
 async def test_s1_a_first_lock_that_is_double_spent_in_a_reorg_is_followed_by_nothing(rig: Rig, depth: int) -> None:
     terms = await rig.agreed(rig.other, rig.house)
-    await in_block(rig, rig.house, terms, Role.INITIATOR, depth, LegState.LOCKED)
-    lock = (await rig.other.effects(terms.swap_id))["lock:initiator"].attempts[-1].tx
-    rig.other.asleep = True
-
-    await take_back(rig, terms.initiator.terms.chain, depth)
-    await double_spend(rig, rig.other, terms.initiator, lock)
-    await rig.block(FINALITY)
+    await the_other_double_spends_its_lock(rig, terms, Role.INITIATOR, depth)
 
     assert (await rig.house.row(terms.swap_id)).legs[Role.INITIATOR].view.state is LegState.ABSENT
     assert "lock:participant" not in await rig.house.effects(terms.swap_id)
-    rig.other.asleep = False
-    await rig.chains.anvil.mine(SETTLED_BLOCKS)
-    await rig.time_is(terms.initiator.terms.timelock + 1)
-    await rig.until_over(terms.swap_id, Status.EXPIRED)
-    assert await rig.accounts_balance() == rig.nothing
+    await nobody_has_more(rig, terms, Status.EXPIRED)
 
 
 @depths
 async def test_s2_a_second_lock_that_is_double_spent_in_a_reorg_shows_no_secret(rig: Rig, depth: int) -> None:
     terms = await rig.agreed(rig.house, rig.other)
-    await in_block(rig, rig.house, terms, Role.PARTICIPANT, depth, LegState.LOCKED)
-    lock = (await rig.other.effects(terms.swap_id))["lock:participant"].attempts[-1].tx
-    rig.other.asleep = True
-
-    await take_back(rig, terms.participant.terms.chain, depth)
-    await double_spend(rig, rig.other, terms.participant, lock)
-    await rig.block(FINALITY)
+    await the_other_double_spends_its_lock(rig, terms, Role.PARTICIPANT, depth)
 
     assert not (await rig.house.row(terms.swap_id)).reveal_sent
-    rig.other.asleep = False
-    await rig.chains.anvil.mine(SETTLED_BLOCKS)
-    await rig.time_is(terms.initiator.terms.timelock + 1)
-    await rig.until_over(terms.swap_id, Status.REFUNDED)
-    assert await rig.accounts_balance() == rig.nothing
+    await nobody_has_more(rig, terms, Status.REFUNDED)
 
 
 @depths
