@@ -85,7 +85,6 @@ class Reconciler:
         pause = await self.executor.carry_out(
             Job(row, lease, decision, entry_open, self.gate.starting, seen.clocks.latest)
         )
-        crashpoint("reconcile.carried_out")
         if seen.trouble or (not entry_open and not status.ended):
             pause = RETRY_SECONDS
         if pause:

@@ -166,10 +166,12 @@ class Store:
                 await connection.begin()
                 transaction = Transaction(connection, self._sealer, actor)
                 yield transaction
-                await transaction.close_books()
-                crashpoint("store.commit.before")
+                audited = await transaction.close_books()
+                if audited:
+                    crashpoint("store.commit.before")
                 await _commit(connection)
-                crashpoint("store.commit.after")
+                if audited:
+                    crashpoint("store.commit.after")
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:

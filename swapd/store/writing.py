@@ -28,10 +28,11 @@ class Writing(Reading):
         """Say something in the audit chain; it is written when the transaction commits. Never a secret (S9)."""
         self._notes.append((event, swap_id, data))
 
-    async def close_books(self) -> None:
-        """Write the audit entries; the store calls it right before the commit."""
+    async def close_books(self) -> bool:
+        """Write the audit entries, if there are any; the store calls it right before the commit."""
         if self._notes:
             await audit.append(self._connection, self._actor, self._notes)
+        return bool(self._notes)
 
     # -- inside
 

@@ -11,7 +11,7 @@ import pytest
 
 from swapd.chains.ethereum.deploy import deploy
 from swapd.devnet.anvil import Anvil
-from swapd.devnet.bitcoind import Bitcoind
+from swapd.devnet.bitcoind import MEDIAN_TIME_SPAN, Bitcoind
 from swapd.settings import load
 from swapd.vault import Network, Secret, Vault
 from tests.cli.desk import CONFIG, PASSPHRASE, Desk
@@ -101,8 +101,7 @@ def _opened(folder: Path, bitcoind: Bitcoind, ethereum: Anvil, contract: str) ->
 @pytest.fixture
 def standing(_standing: Desk, bitcoind: Bitcoind, ethereum: Anvil) -> Desk:
     """A desk like `desk`, shared by the tests that leave it as it is."""
-    asyncio.run(bitcoind.mine())  # tips of now, whatever the tests before took
-    asyncio.run(ethereum.mine())
+    refresh(bitcoind, ethereum)
     return _standing
 
 
@@ -138,4 +137,10 @@ def _pay(desk: Desk, bitcoind: Bitcoind, ethereum: Anvil) -> None:
     found = desk.ask("wallet", "addresses")
     asyncio.run(bitcoind.fund(found["bitcoin"]["BTC"], SATOSHI))
     asyncio.run(ethereum.set_balance(found["ethereum"]["ETH"], WEI))
+    refresh(bitcoind, ethereum)
+
+
+def refresh(bitcoind: Bitcoind, ethereum: Anvil) -> None:
+    """The clocks of shared nodes go again: they stood still while other tests had no use for a block."""
+    asyncio.run(bitcoind.mine(MEDIAN_TIME_SPAN))
     asyncio.run(ethereum.mine())

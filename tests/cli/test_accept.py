@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from swapd.devnet.anvil import Anvil
 from swapd.devnet.bitcoind import Bitcoind
+from tests.cli.conftest import refresh
 from tests.cli.desk import HOT_TO_PERSON, PERSON_ETH, Desk
 
 Offer = dict[str, Any]
@@ -48,8 +48,7 @@ class Meeting:
 
 @pytest.fixture(scope="module")
 def meeting(_standing: Desk, counterparty: Desk, bitcoind: Bitcoind, ethereum: Anvil) -> Meeting:
-    asyncio.run(bitcoind.mine())  # tips of now, whatever the tests before took
-    asyncio.run(ethereum.mine())
+    refresh(bitcoind, ethereum)
     return Meeting(_standing, counterparty)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from swapd.chains.icp.principal import parse
 from swapd.store import Store
 from tests.crash.daemons import Server
+from tests.crash.ledger import Ledger
 from tests.crash.page import SLOTS, Page
 from tests.crash.party import COINS, SATOSHI, Party
 from tests.crash.play import Cell, Run, Table
@@ -46,6 +47,7 @@ class Asked:
     most: int | None
     hit: int | None
     jobs: int
+    ledger: Path | None = None
 
 
 @dataclass
@@ -92,6 +94,7 @@ class Matrix:
         self.table = seats
         self.outcome = Outcome()
         self.dice = random.Random(asked.seed)
+        self.ledger = Ledger(asked.ledger)
 
     async def play(self) -> Outcome:
         counts = await self._census()
@@ -173,12 +176,15 @@ class Matrix:
 
     async def _run(self, cells: Sequence[Cell], *, mixed: bool) -> list[Run]:
         """In batches of one situation, which wait for the same blocks and moments, unless there are only few."""
-        done: list[Run] = []
-        for batch in _batches(cells, self.asked.jobs, mixed=mixed):
+        done = [run for cell in cells if (run := self.ledger.known(cell)) is not None]
+        self.outcome.runs += done
+        there = {run.cell for run in done}
+        for batch in _batches((cell for cell in cells if cell not in there), self.asked.jobs, mixed=mixed):
             began = time.monotonic()
             runs = await self.table.play(batch)
             done += runs
             self.outcome.runs += runs
+            self.ledger.add(runs)
             wrong = [said for run in runs for said in run.violations]
             print(
                 f"{len(self.outcome.runs)} runs, {len(runs)} in {time.monotonic() - began:.1f} s "
@@ -247,6 +253,7 @@ def _asked() -> Asked:
     parser.add_argument("--hit", type=int, help="this hit only")
     parser.add_argument("--most", type=int, help="no hit after this one; says what was left out")
     parser.add_argument("--jobs", type=int, default=JOBS, help="runs at a time")
+    parser.add_argument("--ledger", type=Path, help="a file: what was played with the same code is not played again")
     given = parser.parse_args()
     known = {f"{pair.give}-{pair.get}": pair for pair in PAIRS}
     return Asked(
@@ -258,4 +265,5 @@ def _asked() -> Asked:
         most=given.most,
         hit=given.hit,
         jobs=given.jobs,
+        ledger=given.ledger,
     )

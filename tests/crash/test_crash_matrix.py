@@ -6,11 +6,16 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.crash import ledger
+from tests.crash.ledger import Ledger
+from tests.crash.play import Cell, Run
 from tests.crash.points import calls, points
+from tests.scenarios.rig import Direction
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = 12
@@ -30,6 +35,18 @@ def test_every_crash_point_has_a_name_of_its_own_that_says_where_it_is() -> None
 def test_a_crash_point_whose_name_can_not_be_read_from_the_code_is_found(source: str) -> None:
     with pytest.raises(ValueError, match="one literal string"):
         list(calls(source, Path("made up")))
+
+
+def test_what_is_in_the_ledger_is_not_played_again_until_the_code_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, cell = tmp_path / "ledger", Cell(Direction("BTC", "ETH"), "completed", "execute.sent", 2)
+    Ledger(file).add([Run(cell, was_hit=True, hits={"execute.sent": 2, "agree.store.after": 0}, violations=["lost"])])
+    again = Ledger(file).known(cell)
+    assert again == Run(cell, was_hit=True, hits={"execute.sent": 2}, violations=["lost"])
+    assert Ledger(file).known(replace(cell, hit=3)) is None
+    monkeypatch.setattr(ledger, "code", lambda: "another")
+    assert Ledger(file).known(cell) is None
 
 
 async def test_killed_at_crash_points_swaps_go_on_to_their_end_and_no_point_is_left_out(
