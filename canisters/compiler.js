@@ -20,7 +20,7 @@ function nodeModules(named) {
         "package-lock.json in swapd/devnet/npm, and name its folder by --node-modules or NODE_PATH",
     );
   }
-  return path.resolve(found);
+  return fs.realpathSync(found); // as `require.cache` names its files, which `load` relies on
 }
 
 /** Paths of all .mo files below a folder, relative to it and sorted, so that every machine loads them in one order. */

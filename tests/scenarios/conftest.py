@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -13,6 +14,31 @@ from tests.scenarios.chains import Chains
 from tests.scenarios.rig import DIRECTIONS, Direction, Rig, new_rig
 
 PASSED = pytest.StashKey[bool]()
+
+IN_BOTH = ("test_endings", "test_rules", "test_six_pairs")
+"""Scenarios that are played in both directions in every run."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each scenario in one direction in every run, the one that its name draws; in both with the marker `full`."""
+    mine = [item for item in items if isinstance(item, pytest.Function) and item.path.parent == Path(__file__).parent]
+    told = {item.nodeid for item in mine}
+    for item in mine:
+        drawn = _in_the_other_direction(item)
+        if (
+            drawn in told
+            and item.path.stem not in IN_BOTH
+            and crc32(min(drawn, item.nodeid).encode()) % 2 == (drawn < item.nodeid)
+        ):
+            item.add_marker(pytest.mark.full)
+
+
+def _in_the_other_direction(item: pytest.Function) -> str:
+    one, other = map(str, DIRECTIONS)
+    swapped = {one: other, other: one}
+    name, _, parameters = item.nodeid.partition("[")
+    return f"{name}[" + "-".join(swapped.get(part, part) for part in parameters[:-1].split("-")) + "]"
 
 
 @pytest.fixture(scope="session")
