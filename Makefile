@@ -24,8 +24,8 @@ nodes: $(READY) ## bitcoind, anvil and what else comes from npm, unless they are
 canisters: nodes ## Compile the canisters, print their hashes, compare with the .did and stable signatures committed
 	@node canisters/build.js --check
 
-test-tools: $(READY) ## What only the tests need: PostgreSQL, a canister that others wrote
-	@$(RUN) -m swapd.devnet.fetch --quiet postgres third-party
+test-tools: $(READY) ## What only the tests need: PostgreSQL, promtool, a canister that others wrote
+	@$(RUN) -m swapd.devnet.fetch --quiet postgres promtool third-party
 
 demo: nodes ## Twelve swaps on real nodes; make demo ARGS=--keep leaves everything running
 	@$(RUN) -m swapd.cli.demo $(ARGS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import base64
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from swapd.chains.base import SignedTx, WatchedLeg
+from swapd.chains.base import Instructions, SignedTx, WatchedLeg
+from swapd.errors import Invalid
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.note import Note, Unseen
 from swapd.protocol.terms import Leg, LegTerms
@@ -108,3 +110,85 @@ class Hides(Protocol):
     def unseen(self, leg: Leg) -> Unseen:
         """What has to be known to find the leg again, besides the hashlock and swapd's own keys. The same leg gives the
         same, always: it is part of what is signed (rule S4)."""
+
+
+@dataclass(frozen=True)
+class ConsentRequest:
+    """What a leg's receiver signs or does so that the leg goes back to its sender before the timelock.
+
+    summary: words for a person. fields: exact values for a wallet. answer: what comes back to swapd, in words; "" where
+    nothing does, because the receiver itself calls the chain, and the leg is then seen as refunded.
+    """
+
+    summary: str
+    fields: Mapping[str, str]
+    answer: str
+
+
+@runtime_checkable
+class Cooperates(Protocol):
+    """A chain on which a leg goes back before its timelock if its receiver agrees. The payee is the leg's own sender.
+
+    No secret is needed for it, and none is shown. But a receiver that agrees gives up what pays for its own leg: swapd
+    agrees to nothing whose other leg somebody may still claim (S6), and it is the caller who knows that.
+    """
+
+    async def consent_wanted(self, leg: WatchedLeg) -> ConsentRequest:
+        """Raises Rejected while there is nothing to agree to, Invalid for a receiver that can not agree by itself."""
+
+    async def check_consent(self, leg: WatchedLeg, consent: bytes) -> None:
+        """Raise Invalid, with what was expected, for anything but the receiver's word to give back exactly this leg.
+        What passed here may fail later: a contract can take its word back, a reorganisation replace the lock."""
+
+    async def own_consent(self, leg: WatchedLeg) -> bytes:
+        """swapd's own word, where its wallet is the receiver; never empty. Raises Invalid where it is not. To give it
+        away gives the leg away: anybody may be who sends the refund."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A transaction that somebody else has signed, and what it does. tx: for `broadcast` and `fate` alone: swapd can
+    neither replace nor void it. It has no sequence, since it takes none of swapd's."""
+
+    kind: EffectKind
+    tx: SignedTx
+
+
+@runtime_checkable
+class HandsOver(Protocol):
+    """A chain whose claims and refunds can be prepared for the wallets of those to whom they are due."""
+
+    async def claim_for_owner(self, leg: WatchedLeg, preimage: bytes | None = None) -> Instructions:
+        """What the receiver signs. preimage: None if it is the receiver's own, or not to be shown yet: then its place
+        is empty. To hand it over is to reveal it (S2): the caller has to be allowed to. Raises Rejected where it is one
+        lock that is signed for, and that is not there."""
+
+    async def refund_for_owner(self, leg: WatchedLeg) -> Instructions:
+        """What the sender signs, good from the timelock on; with `leg.consent` at once. Raises Rejected
+        likewise."""
+
+    async def check_signed(self, leg: WatchedLeg, raw: bytes) -> Submitted:
+        """What was signed, ready to be broadcast. Raises Invalid, with what was expected, for bytes that are not a
+        whole claim or refund of this very leg, or that do anything else besides; Rejected if the chain would not take
+        them now. Whom they pay is for the owner of the key to say, where there is a key. Nothing is sent yet; but from
+        here on a claim's secret is known to swapd and its nodes."""
+
+
+def handed_in(field: str, text: str, most: int = 400_000) -> bytes:
+    """Bytes as people send them: hex (0x or not) or base64, in one piece or several with white space between, which are
+    joined. Raises Invalid naming the field, and quoting none of it.
+
+    >>> handed_in("consent", "0xcafe YmFiZQ==").hex()
+    'cafe62616265'
+    """
+    found = b""
+    try:
+        for part in text.split():
+            digits = part.removeprefix("0x")
+            is_hex = len(digits) % 2 == 0 and all(each in "0123456789abcdefABCDEF" for each in digits)
+            found += bytes.fromhex(digits) if is_hex else base64.b64decode(part, validate=True)
+    except ValueError:
+        raise Invalid(field, f"{len(text)} characters", "hex or base64") from None
+    if not 0 < len(found) <= most:
+        raise Invalid(field, f"{len(found)} bytes", f"1 to {most} bytes in hex or base64")
+    return found

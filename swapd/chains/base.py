@@ -80,7 +80,8 @@ class WatchedLeg:
 
     index: the swap's derivation index. birth: height of the chain when the swap was made; nothing of it is older.
     sightings: what scans found so far, oldest first. note: bytes that swapd's own lock carries along in plain view, so
-    that the seed and the chains are enough to find the swap again (rule S14); empty for none.
+    that the seed and the chains are enough to find the swap again (rule S14); empty for none. consent: the receiver's
+    agreement to give the leg back before its timelock, in the chain's own form; empty for none.
     """
 
     swap_id: str
@@ -89,6 +90,7 @@ class WatchedLeg:
     birth: int
     sightings: tuple[Sighting, ...] = ()
     note: bytes = b""
+    consent: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class Party:
 
 @dataclass(frozen=True)
 class Instructions:
-    """How an external wallet funds a leg: words for a person, exact fields and URIs for a wallet."""
+    """How an external wallet funds, claims or refunds a leg: words for a person, exact fields and URIs for a wallet."""
 
     summary: str
     fields: Mapping[str, str]
@@ -303,7 +305,10 @@ class HtlcChain(Protocol):
         oldest first, those that were mined without effect too: None when the last of them is good enough at this
         moment; otherwise a replacement that the network accepts in its place (same sequence or inputs), or a new one
         if there is nothing to replace. Claims and refunds are simulated last; one that would fail raises Rejected and
-        is not built. To simulate a claim shows the node its secret."""
+        is not built. To simulate a claim shows the node its secret.
+
+        A refund before the timelock takes the receiver's consent, in `leg.consent`, where the chain cooperates. Without
+        it such a refund is refused, here or by the chain."""
 
     def prepares(self, tx: SignedTx) -> bool:
         """Whether this attempt only prepares its effect (a token's approval): once mined, `draft` gives the next."""
@@ -330,7 +335,8 @@ class HtlcChain(Protocol):
         """Raise Invalid for what this chain can not do: dust, unknown token, an identity of the wrong form, a payout
         that does not belong to the identity."""
 
-    def instructions(self, leg: Leg) -> Instructions: ...
+    def instructions(self, leg: Leg) -> Instructions:
+        """How its sender funds it. Claims and refunds by their owners: `abilities.HandsOver`."""
 
     def fingerprint(self, terms: LegTerms) -> str:
         """How the chain will name this HTLC before it is funded (an address, a lock id)."""

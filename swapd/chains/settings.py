@@ -43,6 +43,10 @@ class AssetSettings(Section):
     decimals: Annotated[int, Field(ge=0, le=36)]
     minimum: Amount
     maximum: Amount
+    exposure_max: Amount | None = None
+    tenant_day_max: Amount | None = None
+    party_day_max: Amount | None = None
+    approve_from: Amount | None = None
     tiers: Annotated[tuple[Tier, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

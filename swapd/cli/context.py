@@ -15,6 +15,7 @@ import click
 
 from swapd.chains.registry import REGISTRY
 from swapd.coordinator.house import House, Market
+from swapd.coordinator.limits import Limits
 from swapd.errors import Invalid, SwapdError
 from swapd.settings import Settings, load, timing_profile
 from swapd.store import Store
@@ -102,7 +103,14 @@ def make_house(settings: Settings, vault: Vault, store: Store) -> House:
         for name, chain in settings.enabled_chains().items()
     }
     entry = settings.entry
-    return House(markets, store, vault, entry.open_swaps_max, entry.clock_slack_seconds)
+    limits = Limits(
+        open_swaps=entry.open_swaps_max,
+        tenant_open_swaps=entry.tenant_open_swaps_max,
+        party_open_swaps=entry.party_open_swaps_max,
+        approvals=entry.approvals,
+        approval_seconds=entry.approval_seconds,
+    )
+    return House(markets, store, vault, limits, entry.clock_slack_seconds)
 
 
 async def start_chains(house: House) -> None:

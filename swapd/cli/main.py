@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import click
-import structlog
 
 from swapd.cli.backup import backup, restore
 from swapd.cli.context import CONFIG_VARIABLE, Context
@@ -22,6 +21,7 @@ from swapd.cli.swap import swap
 from swapd.cli.timelocks import timelocks
 from swapd.cli.wallet import wallet
 from swapd.cli.watchtower import watchtower
+from swapd.telemetry.logs import log_lines
 
 RECURSION_LIMIT = 1_000
 """Python's own. py_ecc, which comes with web3, raises it to 100,000 when imported, and then a deeply nested answer of a
@@ -40,7 +40,7 @@ def main(context: click.Context, config: Path | None) -> None:
     """Atomic swaps between chains, with your own nodes and your own keys."""
     sys.setrecursionlimit(RECURSION_LIMIT)
     # a command's answer has standard output for itself; `run` says what of its log goes where
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    log_lines("info", "text", "stderr")
     context.obj = Context(config)
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-import structlog
 
 from swapd.chains.ethereum.chain import EthereumChain
 from swapd.chains.ethereum.settings import EthereumSettings
 from swapd.cli.context import Context, command, open_house, open_vault, start_chains
 from swapd.cli.init import make_database, make_seed
 from swapd.cli.options import json_option
-from swapd.cli.run import alone_in, log_as, make_daemon
+from swapd.cli.run import alone_in, make_daemon
 from swapd.cli.show import amount, print_json, say, when
 from swapd.coordinator.daemon import Daemon
 from swapd.coordinator.house import House
@@ -25,6 +23,7 @@ from swapd.errors import Invalid, SwapdError
 from swapd.protocol.terms import Role, Wallet
 from swapd.settings import Settings
 from swapd.store import DamagedRow, Reading
+from swapd.telemetry.logs import log_as
 from swapd.vault import Vault
 from swapd.vault.hardening import forbid_core_dumps
 
@@ -52,8 +51,7 @@ async def recover(context: Context, from_seed: bool, since: datetime | None, fin
     if not from_seed:
         raise Invalid("--from-seed", "", "the flag: it searches the chains anew, and writes into an empty database")
     settings = context.settings()
-    log_as(settings)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log_as(settings.daemon.log_level, settings.daemon.log_format, "stderr")
     forbid_core_dumps()
     start = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - timedelta(days=DAYS)
     with alone_in(settings.daemon.data_dir):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import click
-import structlog
 
 from swapd.cli.context import Context, command, open_house
 from swapd.cli.health import write_health
@@ -21,6 +19,7 @@ from swapd.coordinator.daemon import Daemon, Pace
 from swapd.coordinator.house import House
 from swapd.errors import Rejected
 from swapd.settings import Settings
+from swapd.telemetry.logs import log_as
 from swapd.vault.hardening import forbid_core_dumps
 from swapd.watchtower.export import Packets
 
@@ -30,7 +29,7 @@ from swapd.watchtower.export import Packets
 async def run(context: Context) -> None:
     """Run the daemon until SIGTERM or Ctrl-C."""
     settings = context.settings()
-    log_as(settings)
+    log_as(settings.daemon.log_level, settings.daemon.log_format)
     forbid_core_dumps()
     with alone_in(settings.daemon.data_dir):
         await _run(settings)
@@ -75,23 +74,3 @@ def alone_in(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise Rejected(f"another swapd is running in {folder}") from None
         yield
-
-
-def log_as(settings: Settings) -> None:
-    level = logging.getLevelNamesMapping()[settings.daemon.log_level.upper()]
-    # libraries speak up only when something is wrong; swapd's own lines are structlog's
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a look that takes longer than its pause is no news
-    json_lines = settings.daemon.log_format == "json"
-    renderer = structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=False)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # without local variables: a frame of ours may hold a secret (rule S9)
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(),
-    )

@@ -16,10 +16,11 @@ from swapd.chains.base import Health
 from swapd.chains.registry import REGISTRY
 from swapd.cli.context import Context, command, open_house, start_chains
 from swapd.cli.options import json_option
-from swapd.cli.run import alone_in, log_as
+from swapd.cli.run import alone_in
 from swapd.cli.show import print_json, say
 from swapd.errors import Rejected, SwapdError
 from swapd.settings import Settings
+from swapd.telemetry.logs import log_as
 from swapd.vault import Vault
 from swapd.vault.hardening import forbid_core_dumps
 from swapd.vault.throwaway import throwaway_vault
@@ -43,7 +44,7 @@ def watchtower() -> None:
 async def run(context: Context, packets: Path) -> None:
     """Send the refunds and claims that are due, until SIGTERM or Ctrl-C. Listens nowhere."""
     settings = context.settings()
-    log_as(settings)
+    log_as(settings.daemon.log_level, settings.daemon.log_format)
     forbid_core_dumps()
     home = settings.daemon.data_dir / "watchtower"
     with alone_in(home):

@@ -10,8 +10,9 @@ from swapd.chains.base import Party
 from swapd.chains.settings import AssetSettings
 from swapd.coordinator.funds import require_funds
 from swapd.coordinator.house import House, Market
+from swapd.coordinator.limits import require_room, stakes
 from swapd.crashpoint import crashpoint
-from swapd.errors import Invalid, Rejected
+from swapd.errors import Invalid, Rejected, Unavailable
 from swapd.protocol.request import Request as Request
 from swapd.protocol.request import Side as Side
 from swapd.protocol.status import Status
@@ -33,11 +34,10 @@ OLDEST_OFFER = 86_400
 """Seconds. A leg is looked for in the blocks of this time before its offer was accepted, never longer."""
 
 TRIES = 5
-"""How often an index may be taken by somebody else between looking and writing before a person is told."""
+"""How often an index may be taken, or money be promised, by somebody else between looking and writing before a person is
+told."""
 
-
-class TooManyOpen(Rejected):
-    """As many swaps are open as may be."""
+CROWDED = f"other swaps were created at the same moment, {TRIES} times in a row; try again"
 
 
 Also = Callable[[Transaction, SwapTerms], Awaitable[None]]
@@ -60,10 +60,10 @@ class _Priced:
         return LegTiming(self.market.profile, self.confirmations, self.funder.wallet)
 
 
-async def create(house: House, request: Request, actor: str, also: Also | None = None) -> SwapTerms:
+async def create(house: House, request: Request, actor: str, also: Also | None = None, *, owner: str = "") -> SwapTerms:
     """A new swap with our own secret, checked and stored. Returns its terms, which the other party can check too.
 
-    also: what else is written with it, all of it or nothing.
+    also: what else is written with it, all of it or nothing. owner: the tenant whose swap it is.
     """
     first = _price(house, Role.INITIATOR, request.give, request.give_amount, request.initiator, request.participant)
     second = _price(house, Role.PARTICIPANT, request.get, request.get_amount, request.participant, request.initiator)
@@ -78,13 +78,13 @@ async def create(house: House, request: Request, actor: str, also: Also | None =
         participant = await _leg(second, index, hashlock, times.participant_timelock, times)
         terms = SwapTerms(swap_id_of(hashlock), index, SecretHolder.SELF, initiator, participant, times.reveal_by, now)
         try:
-            await _store(house, terms, actor, also=also)
+            await _store(house, terms, actor, also=also, owner=owner)
         except Invalid as error:
             if error.field in ("index", "hashlock"):
                 continue  # somebody else was given this index meanwhile, and with it comes its hashlock
             raise
         return terms
-    raise Rejected(f"other swaps were created at the same moment, {TRIES} times in a row; try again")
+    raise Rejected(CROWDED)
 
 
 async def reserve_keys(house: House, receive_on: str, send_on: str) -> tuple[int, Party, Party]:
@@ -220,25 +220,30 @@ async def _ours(house: House, offered: Leg, index: int, now: int) -> Leg:
     return leg
 
 
-async def _store(house: House, terms: SwapTerms, actor: str, *, age: int = 0, also: Also | None = None) -> None:
+async def _store(
+    house: House, terms: SwapTerms, actor: str, *, age: int = 0, also: Also | None = None, owner: str = ""
+) -> None:
     """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
-    async with house.store.read() as reading:
-        going = [row for row in (await reading.open_swaps()).swaps if not row.status.ended]
-    if len(going) >= house.open_swaps_max:
-        raise TooManyOpen(f"{len(going)} swaps are open, and entry.open_swaps_max is {house.open_swaps_max}")
-    await require_funds(house, terms)
-    clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
-    for leg, clock in zip(terms.legs, clocks, strict=True):
-        if why := house.drift(leg.terms.chain, clock.time):
-            raise Rejected(why)
-    births = {
-        leg.role: max(0, clock.tip.height - house.markets[leg.terms.chain].profile.most_blocks(age))
-        for leg, clock in zip(terms.legs, clocks, strict=True)
-    }
-    names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
-    crashpoint("agree.store.before")
-    async with house.store.write(actor) as writing:
-        await writing.add_swap(terms, births, names, Status.PROPOSED)
-        if also is not None:
-            await also(writing, terms)
-    crashpoint("agree.store.after")
+    for _ in range(TRIES):
+        promised = await require_funds(house, terms)
+        clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
+        for leg, clock in zip(terms.legs, clocks, strict=True):
+            if why := house.drift(leg.terms.chain, clock.time):
+                raise Rejected(why)
+        births = {
+            leg.role: max(0, clock.tip.height - house.markets[leg.terms.chain].profile.most_blocks(age))
+            for leg, clock in zip(terms.legs, clocks, strict=True)
+        }
+        names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
+        crashpoint("agree.store.before")
+        async with house.store.write(actor) as writing:
+            await require_room(house, writing, terms, owner)
+            if await writing.reserved(house.clock()) != promised:
+                continue  # another swap was added meanwhile, and the wallet's money is not there twice
+            await writing.add_swap(terms, births, names, Status.PROPOSED)
+            await writing.own(terms.swap_id, owner, stakes(terms, owner))
+            if also is not None:
+                await also(writing, terms)
+        crashpoint("agree.store.after")
+        return
+    raise Rejected(CROWDED)

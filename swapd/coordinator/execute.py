@@ -14,6 +14,7 @@ import structlog
 
 from swapd.chains.base import Fate, HtlcChain, SignedTx, TxState
 from swapd.coordinator.funds import require_leg_funds
+from swapd.coordinator.approvals import missing
 from swapd.coordinator.house import House
 from swapd.coordinator.look import look
 from swapd.coordinator.notes import note_of
@@ -207,7 +208,7 @@ class Executor:
         seen = await look(self.house, row)
         if seen.trouble:
             raise Unavailable("; ".join(seen.trouble))
-        if effect in seen.decide(row, job.entry_open).effects:
+        if effect in seen.decide(row, job.entry_open and not missing(self.house, row)).effects:
             return True
         log.info("effect.withdrawn", swap=job.row.id, effect=effect.key)
         return False

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from swapd.chains.base import HtlcChain
 from swapd.chains.settings import AssetSettings
+from swapd.coordinator.limits import Limits
 from swapd.errors import Invalid, Unavailable
 from swapd.protocol.drift import drift
 from swapd.protocol.terms import Asset
@@ -51,7 +52,7 @@ class House:
     markets: Mapping[str, Market]
     store: Store
     secrets: Secrets
-    open_swaps_max: int
+    limits: Limits
     clock_slack: int
     clock: Callable[[], int] = field(default=wall_clock)
     shown: set[str] = field(default_factory=set)

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import structlog
 
+from swapd.coordinator.approvals import missing
+from swapd.coordinator.disputes import FROZEN, give_back
 from swapd.coordinator.execute import RETRY_SECONDS, Executor, Job
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
@@ -61,7 +63,8 @@ class Reconciler:
         async with self.house.store.read() as reading:
             row = await reading.swap(lease.swap_id)
             closed = self.gate.reason(row) or (UNANSWERED if await reading.unanswered(row.id) else "")
-        entry_open = not closed
+        waits = missing(self.house, row)
+        entry_open = not (closed or waits)
         seen = await look(self.house, row, unread)
         decision = seen.decide(row, entry_open)
         status = decision.status or row.status
@@ -74,7 +77,7 @@ class Reconciler:
                 decision,
                 seen.views,
                 note=note,
-                reason="; ".join(seen.trouble) or closed or ("" if status.ended else _restored(row)),
+                reason="; ".join(seen.trouble) or closed or ("" if status.ended else _stands(row) or waits),
                 watched=self._worth_watching(row, status, seen),
             )
         crashpoint("reconcile.recorded")
@@ -85,7 +88,8 @@ class Reconciler:
         pause = await self.executor.carry_out(
             Job(row, lease, decision, entry_open, self.gate.starting, seen.clocks.latest)
         )
-        if seen.trouble or (not entry_open and not status.ended):
+        await give_back(self.house, row, seen)
+        if seen.trouble or (closed and not status.ended):
             pause = RETRY_SECONDS
         if pause:
             async with self.house.store.write() as writing:
@@ -114,6 +118,8 @@ class Reconciler:
         return now < row.terms.initiator.terms.timelock + WATCH_AFTER
 
 
-def _restored(row: SwapRow) -> str:
-    """For people, who may wonder why a leg is not funded: see `Memory.restored`."""
+def _stands(row: SwapRow) -> str:
+    """For people, who may wonder why a leg is not funded."""
+    if row.frozen_at is not None:
+        return FROZEN
     return FORGETFUL if row.memory.restored else ""

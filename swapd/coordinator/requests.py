@@ -19,6 +19,7 @@ from swapd.coordinator.execute import RETRY_SECONDS
 from swapd.coordinator.funds import NotEnough
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
+from swapd.coordinator.limits import TooManyOpen
 from swapd.crashpoint import crashpoint
 from swapd.errors import Invalid, Rejected, SwapdError
 from swapd.protocol.request import Accepted, Answer, Refused
@@ -193,7 +194,7 @@ class Intake:
             return _refused(error.field, f"got {error.value!r}, expected {error.expected}")
         except NotEnough as error:
             return _refused("funds", f"not enough {error.symbol} for this now")
-        except agree.TooManyOpen:
+        except TooManyOpen:
             return _refused("open_swaps", "as many swaps are open as swapd takes at a time: ask again later")
         except (Conflict, DamagedRow):
             raise  # about our own tables, and not about what was asked

@@ -3,7 +3,7 @@
 For each tool the order is: named by the caller, in the environment, or in the configuration; on PATH; in the cache;
 fetched into it. Nothing is downloaded unless all but the last fail.
 
-    python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres npm canisters third-party
+    python -m swapd.devnet.fetch [--quiet] [--no-system] bitcoind anvil postgres promtool npm canisters third-party
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ from swapd.settings import DEFAULTS, load
 
 _KNOTS_SUITE = "sid"  # Debian releases carry no Bitcoin node; testing and sid do
 _POSTGRES_SUITE = "bookworm"
+_PROMETHEUS_SUITE = "bookworm"
+_WITHOUT_PAGES = frozenset(
+    f"libjs-{name}"
+    for name in ("bootstrap4", "eonasdan-bootstrap-datetimepicker", "jquery", "jquery-hotkeys", "moment",
+                 "moment-timezone", "mustache", "popper.js", "rickshaw")
+) | {"libc6"}  # fmt: skip
 _POSTGRES_VERSION = "15"
 _POSTGRES_PROGRAMS = f"root/usr/lib/postgresql/{_POSTGRES_VERSION}/bin"
 
@@ -72,6 +78,14 @@ def postgres(explicit: str | Path | None = None, *, system: bool = True) -> Post
         return PostgresTools(programs)
     with _advice("SWAPD_POSTGRES_BIN"):
         return fetched_postgres(installed("postgresql", valid=_has_postgres, build=_fetch_postgres))
+
+
+def promtool(*, system: bool = True) -> Tool:
+    """Prometheus' own checker of alert rules, for the tests. Raises `Unavailable` if it cannot be had."""
+    if system and (found := shutil.which("promtool")):
+        return Tool((found,))
+    folder = installed("promtool", valid=lambda folder: (folder / "promtool").exists(), build=_fetch_promtool)
+    return Tool((str(folder / "promtool"),))
 
 
 def _named(explicit: str | Path | None, variable: str) -> str | None:
@@ -164,6 +178,17 @@ def library_path(tools: PostgresTools) -> str:
     return ":".join(map(str, tools.libraries))
 
 
+# --- promtool, from Debian's package of Prometheus ----------------------------------------------------------------------
+
+
+def _fetch_promtool(folder: Path) -> None:
+    debian.unpack("prometheus", suite=_PROMETHEUS_SUITE, into=folder, without=_WITHOUT_PAGES)
+    program = folder / "promtool"
+    shutil.move(folder / "root/usr/bin/promtool", program)
+    shutil.rmtree(folder / "root")  # the server, as large again
+    _try_out([program, "--version"])
+
+
 # --- common ----------------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +219,7 @@ def main() -> None:
         "bitcoind": lambda system: bitcoind(system=system).command[-1],
         "anvil": lambda system: anvil(system=system).command[-1],
         "postgres": lambda system: str(postgres(system=system).programs),
+        "promtool": lambda system: promtool(system=system).command[-1],
         "npm": lambda system: str(node_modules()),
         "third-party": lambda system: f"{len(third_party.proxy()):,} bytes",
         "canisters": lambda system: ", ".join(f"{name} {built(name).hash}" for name in names()),

@@ -24,7 +24,8 @@ class Memory:
     our secret. preimage: seen in public at some time. locked_once: legs that were in a block once. claim_final: legs
     whose claim was final once. cancelled: by a person, before anything was locked. expired: told to people as such, so
     money that comes later is sent back and never traded (rule S12). restored: this memory came out of a backup, and
-    everything in it that says "not sent" may be wrong.
+    everything in it that says "not sent" may be wrong. frozen: a dispute is open. forced: a dispute was decided, and
+    what is locked goes back. consented: legs whose receiver agreed to that, in the form that their chain takes.
     """
 
     lock_sent: frozenset[Role] = frozenset()
@@ -35,10 +36,13 @@ class Memory:
     cancelled: bool = False
     expired: bool = False
     restored: bool = False
+    frozen: bool = False
+    forced: bool = False
+    consented: frozenset[Role] = frozenset()
 
     @property
     def called_off(self) -> bool:
-        return self.cancelled or self.expired
+        return self.cancelled or self.expired or self.forced
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,30 @@ def decide(
     case = _Case(swap, {Role.INITIATOR: initiator, Role.PARTICIPANT: participant}, memory, clocks, entry_open)
     effects = case.effects()
     return Decision(case.status(), effects, case.public, case.next_due_at())
+
+
+def may_force(swap: SwapTerms, views: dict[Role, LegView], memory: Memory, clocks: Clocks) -> None:
+    """Refuse (Invalid) to force a refund of a swap whose secret is out (S6): both sides then end it by their claims."""
+    case = _Case(swap, views, memory, clocks, entry_open=False)
+    if case.revealed or any(map(case.claim_final, Role)):
+        raise Invalid(
+            "refund", swap.swap_id, "a swap whose secret nobody has shown: this one goes to its end by claims (S6)"
+        )
+
+
+def may_consent(swap: SwapTerms, role: Role, views: dict[Role, LegView], memory: Memory, clocks: Clocks) -> None:
+    """Refuse (Invalid) to give an incoming leg back that may still be what our own is paid with (S6): our own goes back
+    first, unless nobody else can know the secret."""
+    case = _Case(swap, views, memory, clocks, entry_open=False)
+    leg = swap.leg(role)
+    if leg.claimed_by is not Wallet.HOT:
+        raise Invalid(
+            "consent", role.value, "a leg whose receiver is swapd itself: another's is not swapd's to give back"
+        )
+    if not memory.forced:
+        raise Invalid("consent", role.value, "a swap whose refund was decided")
+    if case.revealed or case.pays_for_own(role):
+        raise Invalid("consent", role.value, f"the {role.other.value} leg to be back first, finally (S6)")
 
 
 def refund_possible_at(swap: SwapTerms, role: Role, clocks: Clocks) -> None:
@@ -191,18 +219,26 @@ class _Case:
             # as long as they do not do it themselves
             helpful = self.swap.secret is SecretHolder.SELF and self.is_(role, LegState.LOCKED)
             return helpful and self.public is not None and self.claim_final(role.other)
+        if role in self.memory.consented and self.final(role.other, LegState.REFUNDED):
+            return False  # ours is back, and this one was given back: it is not ours to take any more
         # our own reveal, once sent, is kept up; the other leg waits until the secret really can be seen (S2)
         return self.revealed if role is Role.PARTICIPANT else self.public is not None
 
     def wants_refund(self, role: Role) -> bool:
-        """S5: what is due goes back, unless the swap's value has changed hands for good (S6, never both sides)."""
+        """S5: what is due, or given back by its receiver, goes back, unless the swap's value has changed hands for good
+        (S6, never both sides)."""
         return (
             self.unspent(role)
             and not self.pays_for_own(role)
             and self.swap.leg(role).refund_by_swapd
-            and self.due(role)
+            and (self.due(role) or self.given_back(role))
             and not self.claim_final(role.other)
         )
+
+    def given_back(self, role: Role) -> bool:
+        """Its receiver agrees, and a dispute was decided that way. Not while its secret is out: then the swap goes to
+        its end by claims."""
+        return self.memory.forced and role in self.memory.consented and not self.revealed
 
     def pays_for_own(self, role: Role) -> bool:
         """Our only compensation, if somebody who may know the secret can still take our own leg: not ours to give back
@@ -231,7 +267,7 @@ class _Case:
             return False
         if self.never_locks(role):
             return False
-        if not self.entry_open or self.memory.called_off or self.revealed or self.blind:
+        if not self.entry_open or self.memory.frozen or self.memory.called_off or self.revealed or self.blind:
             return False
         # S3: what is out already may be pushed until it would come too late; after that it is taken back
         if self.clocks.latest > (leg.terms.fund_by if kept_up else leg.lock_by):
@@ -246,6 +282,7 @@ class _Case:
         return (
             self.swap.secret is SecretHolder.SELF
             and not self.revealed
+            and not self.memory.frozen
             and not self.memory.called_off
             and self.final(Role.PARTICIPANT, LegState.LOCKED)
             and self.final(Role.INITIATOR, LegState.LOCKED)
@@ -295,6 +332,8 @@ class _Case:
             return Status.EXPIRED if self.due(Role.INITIATOR) else Status.ACCEPTED
         if self.memory.expired or self.clocks.likely > self.swap.initiator.terms.fund_by:
             return Status.EXPIRED
+        if self.memory.forced:
+            return Status.CANCELLED
         taken_up = self.entry_open and not any(map(self.never_locks, Role))
         return Status.ACCEPTED if taken_up or self.memory.lock_sent else Status.PROPOSED
 

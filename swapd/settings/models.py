@@ -42,6 +42,10 @@ class VaultSettings(Section):
 class EntrySettings(Section):
     halted: bool
     open_swaps_max: Annotated[int, Field(ge=1, le=1_000_000)]
+    tenant_open_swaps_max: Annotated[int, Field(ge=1, le=1_000_000)]
+    party_open_swaps_max: Annotated[int, Field(ge=1, le=1_000_000)]
+    approvals: Annotated[int, Field(ge=1, le=20)]
+    approval_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)]
     clock_slack_seconds: Seconds
 
 

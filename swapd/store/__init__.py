@@ -6,10 +6,14 @@ SQLite by default, PostgreSQL for a fleet; the same tables, the same queries, th
 
 from swapd.store.backup import Backup
 from swapd.store.errors import AuditBroken, Conflict, DamagedRow, LeaseLost
+from swapd.store.people import FirstAnswer
 from swapd.store.records import (
+    ApprovalRow,
     Attempt,
     AuditEntry,
     AuditHead,
+    DisputeRow,
+    DisputeState,
     EffectRow,
     EffectState,
     Found,
@@ -26,6 +30,7 @@ from swapd.store.store import Store
 from swapd.store.transaction import Reading, Transaction
 
 __all__ = [
+    "ApprovalRow",
     "Attempt",
     "AuditBroken",
     "AuditEntry",
@@ -33,8 +38,11 @@ __all__ = [
     "Backup",
     "Conflict",
     "DamagedRow",
+    "DisputeRow",
+    "DisputeState",
     "EffectRow",
     "EffectState",
+    "FirstAnswer",
     "Found",
     "FoundRequests",
     "Lease",

@@ -7,8 +7,8 @@ log shows it) finds that out too.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,7 @@ from swapd.store import models as m
 from swapd.store.clock import unix_now
 from swapd.store.codec import Json, canonical, parse
 from swapd.store.errors import AuditBroken
+from swapd.store.proof import digest, link
 from swapd.store.records import AuditEntry, AuditHead
 
 HEAD = "audit_head"
@@ -32,25 +33,50 @@ Note = tuple[str, str | None, dict[str, Json]]
 """What a transaction wants to say: event, swap id, data."""
 
 
+def content(seq: int, at: int, actor: str, swap_id: str | None, event: str, data: Json) -> str:
+    """What an entry says, as the one text that its digest is of."""
+    said: Json = {"seq": seq, "at": at, "actor": actor, "swap_id": swap_id, "event": event, "data": data}
+    return canonical(said)
+
+
 def entry_hash(seq: int, at: int, actor: str, swap_id: str | None, event: str, data: Json, prev_hash: str) -> str:
-    """SHA-256 in hex over the canonical JSON of all fields but the hash."""
-    content: Json = {
-        "seq": seq,
-        "at": at,
-        "actor": actor,
-        "swap_id": swap_id,
-        "event": event,
-        "data": data,
-        "prev_hash": prev_hash,
+    """SHA-256 in hex over the hash before and the digest of the content: so that the chain can be followed by who may
+    not read all of it (`proof`)."""
+    return link(prev_hash, digest(content(seq, at, actor, swap_id, event, data)))
+
+
+def old_content(entry: AuditEntry) -> str:
+    """Of an entry from before there were proofs: its hash is the digest of all of it, the hash before included."""
+    fields: Json = {
+        "seq": entry.seq,
+        "at": entry.at,
+        "actor": entry.actor,
+        "swap_id": entry.swap_id,
+        "event": entry.event,
+        "data": _data(entry),
+        "prev_hash": entry.prev_hash,
     }
-    return hashlib.sha256(canonical(content).encode()).hexdigest()
+    return canonical(fields)
+
+
+def new_content(entry: AuditEntry) -> str:
+    return content(entry.seq, entry.at, entry.actor, entry.swap_id, entry.event, _data(entry))
+
+
+def is_old(entry: AuditEntry) -> bool:
+    """Which of the two ways its hash was made. Raises `AuditBroken` if in neither."""
+    if entry.hash == link(entry.prev_hash, digest(new_content(entry))):
+        return False
+    if entry.hash == digest(old_content(entry)):
+        return True
+    raise AuditBroken(f"audit entry {entry.seq} was changed, or one before it")
 
 
 async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note]) -> None:
     """Write the notes of one transaction, at its end: the head is then locked for a moment only, and always last."""
     head_row = select(m.Meta.value).where(m.Meta.key == HEAD).with_for_update()
     said = (await connection.execute(head_row)).scalar_one()
-    head = await _last(connection)
+    head = await last(connection)
     if said != f"{head.seq} {head.hash}":
         notes = [(MISFIT, None, {"said": said}), *notes]
     now = (await connection.execute(select(unix_now()))).scalar_one()
@@ -72,11 +98,39 @@ async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note])
     await connection.execute(update(m.Meta).where(m.Meta.key == HEAD).values(value=f"{head.seq} {head.hash}"))
 
 
-async def _last(connection: AsyncConnection) -> AuditHead:
+async def last(connection: AsyncConnection) -> AuditHead:
     """By the entries themselves: a head in `meta` that was damaged must not stop what writes, exits least of all."""
     query = select(m.Audit.seq, m.Audit.hash).order_by(m.Audit.seq.desc()).limit(1)
     row = (await connection.execute(query)).first()
     return GENESIS if row is None else AuditHead(row.seq, row.hash)
+
+
+@dataclass
+class Walk:
+    """Along the chain, entry by entry. known: a head that was written down elsewhere, which must be passed."""
+
+    last: AuditHead = GENESIS
+    known: AuditHead = GENESIS
+
+    def step(self, entry: AuditEntry) -> None:
+        """Raises `AuditBroken` for an entry that does not follow."""
+        if entry.seq != self.last.seq + 1:
+            raise AuditBroken(f"audit entry {self.last.seq + 1} is missing")
+        if entry.prev_hash != self.last.hash:
+            raise AuditBroken(f"audit entry {entry.seq} was changed, or one before it")
+        is_old(entry)
+        if entry.event == MISFIT:
+            raise AuditBroken(f"the audit chain's end was damaged, or entries were cut off, before entry {entry.seq}")
+        self.last = AuditHead(entry.seq, entry.hash)
+        if self.last.seq == self.known.seq and self.last != self.known:
+            raise AuditBroken(f"audit entry {self.known.seq} is not the one that was written down")
+
+    def end(self, head: AuditHead) -> AuditHead:
+        """head: where the chain should end, as far as that is known."""
+        if self.last != head or self.last.seq < self.known.seq:
+            most = max(head.seq, self.known.seq)
+            raise AuditBroken(f"the audit chain ends at entry {self.last.seq}, but once had {most}")
+        return self.last
 
 
 async def verify(connection: AsyncConnection, known: AuditHead = GENESIS) -> AuditHead:
@@ -84,41 +138,31 @@ async def verify(connection: AsyncConnection, known: AuditHead = GENESIS) -> Aud
 
     known: a head that was written down elsewhere, which the chain must still contain.
     """
-    last = GENESIS
-    async for entry in _entries(connection):
-        if entry.seq != last.seq + 1:
-            raise AuditBroken(f"audit entry {last.seq + 1} is missing")
-        if entry.prev_hash != last.hash or entry.hash != _rehash(entry):
-            raise AuditBroken(f"audit entry {entry.seq} was changed, or one before it")
-        if entry.event == MISFIT:
-            raise AuditBroken(f"the audit chain's end was damaged, or entries were cut off, before entry {entry.seq}")
-        last = AuditHead(entry.seq, entry.hash)
-        if last.seq == known.seq and last != known:
-            raise AuditBroken(f"audit entry {known.seq} is not the one that was written down")
-    head = _parse_head((await connection.execute(select(m.Meta.value).where(m.Meta.key == HEAD))).scalar_one())
-    if last != head or last.seq < known.seq:
-        raise AuditBroken(f"the audit chain ends at entry {last.seq}, but once had {max(head.seq, known.seq)}")
-    return last
+    walk = Walk(known=known)
+    async for entry in entries(connection):
+        walk.step(entry)
+    said = (await connection.execute(select(m.Meta.value).where(m.Meta.key == HEAD))).scalar_one()
+    return walk.end(_parse_head(said))
 
 
-async def _entries(connection: AsyncConnection) -> AsyncIterator[AuditEntry]:
-    seq = 0
+async def entries(connection: AsyncConnection, after: int = 0) -> AsyncIterator[AuditEntry]:
+    """All of them behind this number, in order, some at a time."""
+    seq = after
     while True:
         query = select(m.Audit.__table__).where(m.Audit.seq > seq).order_by(m.Audit.seq).limit(_BATCH)
-        entries = [AuditEntry(**row) for row in (await connection.execute(query)).mappings()]
-        for entry in entries:
+        found = [AuditEntry(**row) for row in (await connection.execute(query)).mappings()]
+        for entry in found:
             yield entry
-        if len(entries) < _BATCH:
+        if len(found) < _BATCH:
             return
-        seq = entries[-1].seq
+        seq = found[-1].seq
 
 
-def _rehash(entry: AuditEntry) -> str:
+def _data(entry: AuditEntry) -> Json:
     try:
-        data = parse(entry.data)
+        return parse(entry.data)
     except Invalid:
         raise AuditBroken(f"audit entry {entry.seq} was changed: its data is no JSON") from None
-    return entry_hash(entry.seq, entry.at, entry.actor, entry.swap_id, entry.event, data, entry.prev_hash)
 
 
 def _parse_head(text: str) -> AuditHead:

@@ -74,8 +74,12 @@ class Swap(Base):
     next_due_at: Mapped[int | None] = mapped_column(index=True)  # 0: now. None: only when something happens
     watched: Mapped[bool] = mapped_column(index=True)
 
+    owner: Mapped[str] = mapped_column(index=True)  # the tenant whose key made it; "" for the house itself
+    frozen_at: Mapped[int | None]  # a dispute is open: no secret is shown, nothing new is locked
+
     # what can never be taken back
     cancelled_at: Mapped[int | None]
+    forced_at: Mapped[int | None]  # a dispute was decided: whatever is locked goes back
     expired: Mapped[bool]
     reveal_sent: Mapped[bool]
     restored_at: Mapped[int | None]  # it was in a backup that was restored: what was sent since then is not known
@@ -84,6 +88,73 @@ class Swap(Base):
     leased_by: Mapped[str | None]
     leased_until: Mapped[int]
     fence: Mapped[int]  # goes up with each lease and each release; a holder writes only with the number it was given
+
+
+class Dispute(Base):
+    """One dispute over a swap; its notes are in the audit chain. At most one of a swap's is open."""
+
+    __tablename__ = "disputes"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    swap_id: Mapped[str] = mapped_column(ForeignKey(Swap.id), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    opened_at: Mapped[int]
+    opened_by: Mapped[str]
+    reason: Mapped[str]
+    decided_at: Mapped[int | None]
+    decided_by: Mapped[str]
+    decision: Mapped[str]
+
+
+class Approval(Base):
+    """One operator's word for a swap over the threshold. Withdrawn, it stays as a row, and does not count."""
+
+    __tablename__ = "approvals"
+
+    swap_id: Mapped[str] = mapped_column(ForeignKey(Swap.id), primary_key=True)
+    operator: Mapped[str] = mapped_column(primary_key=True)
+    given_at: Mapped[int]
+    expires_at: Mapped[int]
+    withdrawn_at: Mapped[int | None]
+    seal: Mapped[bytes]  # over all above: see `sealing`
+
+
+class Consent(Base):
+    """A leg's receiver agrees to give it back before its timelock: its signature, as the leg's chain reads it."""
+
+    __tablename__ = "consents"
+
+    swap_id: Mapped[str] = mapped_column(ForeignKey(Swap.id), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16), primary_key=True)
+    consent: Mapped[bytes]
+    given_at: Mapped[int]
+
+
+class Stake(Base):
+    """What a party gives in a swap: for limits by party and day."""
+
+    __tablename__ = "stakes"
+    __table_args__ = (Index(None, "party", "created_at"),)
+
+    swap_id: Mapped[str] = mapped_column(ForeignKey(Swap.id), primary_key=True)
+    party: Mapped[str] = mapped_column(primary_key=True)
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    amount: Mapped[int] = mapped_column(Whole)
+    created_at: Mapped[int]
+
+
+class Answer(Base):
+    """The first answer to a request that came with an idempotency key, to be given again. digest: of that request."""
+
+    __tablename__ = "answers"
+    __table_args__ = (Index(None, "created_at"),)
+
+    tenant: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    body: Mapped[str]
+    created_at: Mapped[int]
 
 
 class Leg(Base):
@@ -232,6 +303,86 @@ class Audit(Base):
     data: Mapped[str]
     prev_hash: Mapped[str] = mapped_column(String(64), unique=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+
+class ApiKey(Base):
+    """Who may ask the API for what. Of its secret there is only what checks it: `store/keys.py`. `seal` covers every column
+    but the last use, so that a key that somebody writes into the database opens nothing."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    chains: Mapped[str]  # [] for all
+    rate: Mapped[int | None]  # requests a minute; None: as the settings say
+    signed: Mapped[bool]
+    digest: Mapped[bytes]
+    signing: Mapped[bytes]  # sealed: see `sealing`
+    previous_digest: Mapped[bytes | None]  # of the secret before, which is good until then
+    previous_signing: Mapped[bytes | None]
+    previous_until: Mapped[int]
+    created_at: Mapped[int]
+    rotated_at: Mapped[int | None]
+    expires_at: Mapped[int | None]
+    revoked_at: Mapped[int | None]
+    seal: Mapped[bytes]
+    used_at: Mapped[int | None]
+
+
+class Nonce(Base):
+    """One signed request, remembered for as long as its signature would be good."""
+
+    __tablename__ = "api_nonces"
+
+    key_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(64), primary_key=True)
+    until: Mapped[int] = mapped_column(index=True)
+
+
+class Webhook(Base):
+    """Where somebody wants to be told of events. cursor: number of the last audit entry that was looked at for it."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(index=True)  # the tenant whose swaps it hears of; "" is the house, of all
+    url: Mapped[str]
+    types: Mapped[str]  # [] for all
+    secret: Mapped[bytes]  # sealed, for this id, owner and URL: see `sealing`
+    previous: Mapped[bytes | None]  # the secret before, sealed; it signs too until then
+    previous_until: Mapped[int]
+    cursor: Mapped[int]
+    paused: Mapped[bool]
+    created_at: Mapped[int]
+
+
+class Delivery(Base):
+    """One event for one webhook. What the event is stands in the audit chain. queue: the swap, whose events go out one
+    after the other; "" for an event that waits for no other."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("webhook_id", "seq"),
+        Index(None, "webhook_id", "queue", "seq"),
+        Index(None, "state", "next_try_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    webhook_id: Mapped[str] = mapped_column(ForeignKey(Webhook.id))
+    seq: Mapped[int]
+    queue: Mapped[str] = mapped_column(String(16))
+    type: Mapped[str]
+    state: Mapped[str] = mapped_column(String(16))
+    tries: Mapped[int]
+    next_try_at: Mapped[int]
+    answer: Mapped[int | None]
+    error: Mapped[str]
+    leased_by: Mapped[str | None]
+    leased_until: Mapped[int]
+    fence: Mapped[int]  # goes up with each try: only its holder writes down what came of it
+    created_at: Mapped[int]
+    updated_at: Mapped[int]
 
 
 class Meta(Base):

@@ -19,6 +19,7 @@ from swapd.store.sealing import seal
 from swapd.store.writing import Writing
 
 _ENDED = tuple(state.value for state in EffectState if state.ended)
+_STOPS = (m.Swap.cancelled_at, m.Swap.frozen_at, m.Swap.forced_at)
 
 
 class OutboxWriting(Writing):
@@ -78,12 +79,17 @@ class OutboxWriting(Writing):
         )
 
     async def mark_revealed(self, swap_id: str, fence: int) -> None:
-        """The secret is about to be shown to somebody outside, be it a node that simulates: commit this first (S2)."""
+        """The secret is about to be shown to somebody outside, be it a node that simulates: commit this first (S2).
+        Raises `Conflict` for a swap that was frozen or called off meanwhile."""
         await self._hold(swap_id, fence)
-        swap = update(m.Swap).where(m.Swap.id == swap_id, m.Swap.reveal_sent.is_(False))
-        marked = await self._connection.execute(swap.values(version=m.Swap.version + 1, reveal_sent=True))
-        if marked.rowcount:
-            self.audit("secret revealed", swap_id)
+        row = await self._one(select(m.Swap.reveal_sent, *_STOPS).where(m.Swap.id == swap_id))
+        if row is None or row["reveal_sent"]:
+            return
+        if _stopped(row):
+            raise Conflict(f"the secret of swap {swap_id} is not to be shown any more: somebody stopped the swap")
+        swap = update(m.Swap).where(m.Swap.id == swap_id)
+        await self._connection.execute(swap.values(version=m.Swap.version + 1, reveal_sent=True))
+        self.audit("secret revealed", swap_id)
 
     async def remember_shown(self, swap_ids: Iterable[str]) -> None:
         """Of these the secret was shown, as this process knows: for a copy that is older than that."""
@@ -162,7 +168,7 @@ class OutboxWriting(Writing):
 
     async def _effect(self, effect_id: int) -> RowMapping:
         row = await self._one(
-            select(m.Effect.__table__, m.Leg.chain, m.Swap.cancelled_at)
+            select(m.Effect.__table__, m.Leg.chain, *_STOPS)
             .join(m.Swap, m.Swap.id == m.Effect.swap_id)
             .join(m.Leg, (m.Leg.swap_id == m.Effect.swap_id) & (m.Leg.role == m.Effect.role))
             .where(m.Effect.id == effect_id)
@@ -176,7 +182,7 @@ class OutboxWriting(Writing):
         query = (
             select(
                 *effect,
-                m.Swap.cancelled_at,
+                *_STOPS,
                 m.Transaction.id,
                 m.Transaction.effect_id,
                 m.Transaction.voiding,
@@ -195,7 +201,12 @@ class OutboxWriting(Writing):
         return rows[0]
 
 
+def _stopped(swap: RowMapping) -> bool:
+    """By a person: nothing of the swap goes forward."""
+    return any(swap[column.key] is not None for column in _STOPS)
+
+
 def _refuse_unwanted(effect: RowMapping) -> None:
-    called_off = effect["kind"] == EffectKind.LOCK and effect["cancelled_at"] is not None
+    called_off = effect["kind"] == EffectKind.LOCK and _stopped(effect)
     if called_off or not effect["wanted"] or effect["state"] in _ENDED:
         raise Conflict(f"{effect['key']} of swap {effect['swap_id']} is not wanted any more ({effect['state']})")

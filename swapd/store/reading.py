@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
 from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
@@ -17,6 +15,7 @@ from swapd.protocol.status import Status
 from swapd.protocol.terms import Wallet
 from swapd.store import audit
 from swapd.store import models as m
+from swapd.store.asking import Asking, Query
 from swapd.store.codec import loads
 from swapd.store.errors import DamagedRow
 from swapd.store.records import (
@@ -31,22 +30,15 @@ from swapd.store.records import (
     SwapRow,
 )
 from swapd.store.rows import to_effect, to_request, to_swap
-from swapd.store.sealing import Sealer
 
 NEXT_INDEX = "next_index"
 _ENDED = [state.value for state in EffectState if state.ended]
 _SETTLED = [TxState.MINED.value, TxState.FAILED.value, TxState.REPLACED.value]
 _UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
 
-_Query = Select[*tuple[Any, ...]]
 
-
-class Reading:
-    """A transaction that only reads."""
-
-    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
-        self._connection = connection
-        self._sealer = sealer
+class SwapReading(Asking):
+    """About swaps, what was signed for them, requests for them, chains and the audit chain."""
 
     # -- swaps
 
@@ -64,14 +56,24 @@ class Reading:
         return await self._one(select(m.Swap.id).where(m.Swap.id == swap_id)) is not None
 
     async def swaps(
-        self, *, status: Iterable[Status] | None = None, before: SwapRow | None = None, limit: int = 50
+        self,
+        *,
+        status: Iterable[Status] | None = None,
+        owner: str | None = None,
+        frozen: bool | None = None,
+        before: tuple[int, str] | None = None,
+        limit: int = 50,
     ) -> Found:
-        """Newest first. before: the last swap of the page before."""
+        """Newest first. owner: of this tenant alone. before: creation and id of the last swap of the page before."""
         ids = select(m.Swap.id).order_by(m.Swap.created_at.desc(), m.Swap.id.desc()).limit(limit)
+        if owner is not None:
+            ids = ids.where(m.Swap.owner == owner)
+        if frozen is not None:
+            ids = ids.where(m.Swap.frozen_at.is_not(None) if frozen else m.Swap.frozen_at.is_(None))
         if status is not None:
             ids = ids.where(m.Swap.status.in_(list(status)))
         if before is not None:
-            ids = ids.where(tuple_(m.Swap.created_at, m.Swap.id) < (before.created_at, before.id))
+            ids = ids.where(tuple_(m.Swap.created_at, m.Swap.id) < before)
         return await self._swaps(ids)
 
     async def open_swaps(self, chain: str | None = None) -> Found:
@@ -223,11 +225,20 @@ class Reading:
         except (SwapdError, ValueError) as error:
             raise DamagedRow("cursors", chain, str(error)) from error
 
-    async def audit_trail(self, swap_id: str | None = None, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
-        """Entries after number `after`, oldest first; of one swap or of all."""
+    async def audit_trail(
+        self,
+        swap_id: str | None = None,
+        *,
+        actor: str | None = None,
+        event: str | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[AuditEntry]:
+        """Entries after number `after`, oldest first; of one swap or of all, by one actor, of one kind."""
         query = select(m.Audit.__table__).where(m.Audit.seq > after).order_by(m.Audit.seq).limit(limit)
-        if swap_id is not None:
-            query = query.where(m.Audit.swap_id == swap_id)
+        for column, value in ((m.Audit.swap_id, swap_id), (m.Audit.actor, actor), (m.Audit.event, event)):
+            if value is not None:
+                query = query.where(column == value)
         return [AuditEntry(**row) for row in await self._all(query)]
 
     async def verify_audit(self, known: AuditHead = audit.GENESIS) -> AuditHead:
@@ -248,10 +259,13 @@ class Reading:
         sightings = await self._grouped(
             select(m.Sighting.__table__).where(m.Sighting.swap_id.in_(ids)).order_by(m.Sighting.id), "swap_id"
         )
+        approvals = await self._grouped(select(m.Approval.__table__).where(m.Approval.swap_id.in_(ids)), "swap_id")
+        consents = await self._grouped(select(m.Consent.__table__).where(m.Consent.swap_id.in_(ids)), "swap_id")
         good, damaged = [], []
         for row in swaps:
+            key = row["id"]
             try:
-                good.append(to_swap(row, legs[row["id"]], sightings[row["id"]], self._sealer))
+                good.append(to_swap(row, legs[key], sightings[key], approvals[key], consents[key], self._sealer))
             except DamagedRow as error:
                 damaged.append(error)
         return Found(tuple(good), tuple(damaged))
@@ -269,7 +283,7 @@ class Reading:
                 damaged.append(error)
         return tuple(good), tuple(damaged)
 
-    async def _requests(self, query: _Query) -> FoundRequests:
+    async def _requests(self, query: Query) -> FoundRequests:
         good, damaged = [], []
         for row in await self._all(query):
             try:
@@ -277,19 +291,6 @@ class Reading:
             except DamagedRow as error:
                 damaged.append(error)
         return FoundRequests(tuple(good), tuple(damaged))
-
-    async def _all(self, query: _Query) -> list[RowMapping]:
-        return list((await self._connection.execute(query)).mappings())
-
-    async def _one(self, query: _Query) -> RowMapping | None:
-        row: RowMapping | None = (await self._connection.execute(query)).mappings().one_or_none()
-        return row
-
-    async def _grouped(self, query: _Query, key: str) -> defaultdict[Any, list[RowMapping]]:
-        groups: defaultdict[Any, list[RowMapping]] = defaultdict(list)
-        for row in await self._all(query):
-            groups[row[key]].append(row)
-        return groups
 
 
 def no_such_swap(swap_id: str) -> Invalid:

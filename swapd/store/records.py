@@ -35,11 +35,50 @@ class LegRow:
     claim_final: bool
 
 
+class DisputeState(StrEnum):
+    OPEN = "open"
+    RESUMED = "resumed"
+    """The swap goes on."""
+    FORCED = "forced"
+    """What is locked goes back."""
+
+
+@dataclass(frozen=True)
+class DisputeRow:
+    """One dispute. Times are Unix seconds; decided_at: None while it is open. decision: why, in the handler's words."""
+
+    id: int
+    swap_id: str
+    state: DisputeState
+    opened_at: int
+    opened_by: str
+    reason: str
+    decided_at: int | None
+    decided_by: str
+    decision: str
+
+
+@dataclass(frozen=True)
+class ApprovalRow:
+    """One operator's word. It counts until it is withdrawn or has expired (Unix seconds)."""
+
+    swap_id: str
+    operator: str
+    given_at: int
+    expires_at: int
+    withdrawn_at: int | None
+
+    def counts(self, now: int) -> bool:
+        return self.withdrawn_at is None and now < self.expires_at
+
+
 @dataclass(frozen=True)
 class SwapRow:
     """A swap as stored. Hand it back to `record_decision`: that is how the store knows on what a decision was based.
 
     note: what happens next. reason: why it went wrong, for people. next_due_at: Unix seconds; 0 is now, None never.
+    owner: the tenant whose key made it, "" for the house itself. frozen_at, forced_at: see `Memory`. consents: of the
+    legs' receivers, as the legs' chains read them.
     """
 
     terms: SwapTerms
@@ -57,8 +96,13 @@ class SwapRow:
     created_at: int
     updated_at: int
     restored_at: int | None
+    owner: str
+    frozen_at: int | None
+    forced_at: int | None
     legs: Mapping[Role, LegRow]
     sightings: tuple[Sighting, ...]
+    approvals: tuple[ApprovalRow, ...] = ()
+    consents: Mapping[Role, bytes] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -80,6 +124,9 @@ class SwapRow:
             cancelled=self.cancelled_at is not None,
             expired=self.expired,
             restored=self.restored_at is not None,
+            frozen=self.frozen_at is not None,
+            forced=self.forced_at is not None,
+            consented=frozenset(self.consents),
         )
 
     def _sighted_preimage(self) -> bytes | None:
@@ -90,7 +137,14 @@ class SwapRow:
     def watched_leg(self, role: Role) -> WatchedLeg:
         """What the leg's chain has to be told to look at it."""
         sightings = tuple(s for s in self.sightings if s.role == role)
-        return WatchedLeg(self.id, self.terms.index, self.terms.leg(role), self.legs[role].birth, sightings)
+        return WatchedLeg(
+            swap_id=self.id,
+            index=self.terms.index,
+            leg=self.terms.leg(role),
+            birth=self.legs[role].birth,
+            sightings=sightings,
+            consent=self.consents.get(role, b""),
+        )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,18 @@ from swapd.protocol.status import Status
 from swapd.protocol.terms import Role, SwapTerms, swap_id_of
 from swapd.store.codec import canonical, loads
 from swapd.store.errors import DamagedRow
-from swapd.store.records import Attempt, EffectRow, EffectState, LegRow, RequestRow, RequestState, SwapRow
+from swapd.store.records import (
+    ApprovalRow,
+    Attempt,
+    DisputeRow,
+    DisputeState,
+    EffectRow,
+    EffectState,
+    LegRow,
+    RequestRow,
+    RequestState,
+    SwapRow,
+)
 from swapd.store.sealing import Sealer, unseal
 
 
@@ -37,6 +48,15 @@ def answer_place(chain: str, ref: str) -> str:
     return f"answers/{chain}/{ref}"
 
 
+def approval_place(swap_id: str, operator: str) -> str:
+    return f"approvals/{swap_id}/{operator}"
+
+
+def approval_digest(given_at: int, expires_at: int) -> bytes:
+    """An approval that somebody plants in the database, or brings back to life, moves no money."""
+    return sha256(canonical([given_at, expires_at]).encode()).digest()
+
+
 def terms_digest(terms: str) -> bytes:
     return sha256(terms.encode()).digest()
 
@@ -47,7 +67,14 @@ def request_digest(asker: str, asked_at: int, request: str | None, swap_id: str 
     return sha256(canonical([asker, asked_at, request, swap_id, refusal]).encode()).digest()
 
 
-def to_swap(row: RowMapping, legs: Sequence[RowMapping], sightings: Sequence[RowMapping], sealer: Sealer) -> SwapRow:
+def to_swap(
+    row: RowMapping,
+    legs: Sequence[RowMapping],
+    sightings: Sequence[RowMapping],
+    approvals: Sequence[RowMapping],
+    consents: Sequence[RowMapping],
+    sealer: Sealer,
+) -> SwapRow:
     with _damage("swaps", row["id"]):
         terms = _terms(row, sealer)
         leg_rows = {leg.role: leg for leg in (_to_leg(leg, row["revealed_preimage"]) for leg in legs)}
@@ -69,9 +96,28 @@ def to_swap(row: RowMapping, legs: Sequence[RowMapping], sightings: Sequence[Row
             created_at=row["created_at"],
             updated_at=row["updated_at"],
             restored_at=row["restored_at"],
+            owner=row["owner"],
+            frozen_at=row["frozen_at"],
+            forced_at=row["forced_at"],
             legs=leg_rows,
             sightings=_to_sightings(row["id"], sightings),
+            approvals=tuple(_to_approval(each, sealer) for each in approvals),
+            consents={Role(each["role"]): bytes(each["consent"]) for each in consents},
         )
+
+
+def to_dispute(row: RowMapping) -> DisputeRow:
+    with _damage("disputes", str(row["id"])):
+        return DisputeRow(**{**row, "state": DisputeState(row["state"])})
+
+
+def _to_approval(row: RowMapping, sealer: Sealer) -> ApprovalRow:
+    digest = approval_digest(row["given_at"], row["expires_at"])
+    if unseal(sealer, approval_place(row["swap_id"], row["operator"]), row["seal"]) != digest:
+        raise DamagedRow("approvals", f"{row['swap_id']}/{row['operator']}", "it is not what was sealed")
+    return ApprovalRow(
+        **{name: row[name] for name in ("swap_id", "operator", "given_at", "expires_at", "withdrawn_at")}
+    )
 
 
 def to_effect(row: RowMapping, transactions: Sequence[RowMapping], sealer: Sealer) -> EffectRow:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
@@ -61,6 +61,8 @@ class Store:
         self._writer = engines.writing(engine)
         self._sealer = sealer
         self.spare = spare
+        self.listeners: set[Callable[[], None]] = set()
+        """Called when a commit of this process has said something in the audit chain."""
         self._health = Health(None if spare else engines.file_of(engine.url))
         # SQLite has one writer at a time: within this process they queue here, in order, instead of polling the file
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
@@ -172,6 +174,8 @@ class Store:
                 await _commit(connection)
                 if audited:
                     crashpoint("store.commit.after")
+                    for told in tuple(self.listeners):
+                        told()
 
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:

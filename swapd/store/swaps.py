@@ -71,6 +71,7 @@ class SwapWriting(Writing):
                 touches=0,
                 next_due_at=0,
                 watched=True,
+                owner="",
                 expired=False,
                 reveal_sent=False,
                 restored_at=unix_now() if restored else None,
@@ -163,8 +164,7 @@ class SwapWriting(Writing):
 
     async def cancel(self, swap_id: str, why: str) -> None:
         """Call a swap off. Again is no error; after a lock was signed by swapd or seen in a block, it is Rejected."""
-        await self._connection.execute(select(m.Swap.id).where(m.Swap.id == swap_id).with_for_update())
-        swap = await self.swap(swap_id)
+        swap = await self._held(swap_id)
         if swap.cancelled_at is not None:
             return
         locks = [row for row in await self.effects(swap_id) if row.effect.kind is EffectKind.LOCK]
@@ -179,6 +179,11 @@ class SwapWriting(Writing):
         self.audit("swap cancelled", swap_id, why=why)
 
     # -- inside
+
+    async def _held(self, swap_id: str) -> SwapRow:
+        """The swap as it is, and stays until the end of the transaction."""
+        await self._connection.execute(select(m.Swap.id).where(m.Swap.id == swap_id).with_for_update())
+        return await self.swap(swap_id)
 
     async def _used_before(self, terms: SwapTerms) -> Invalid:
         same = select(m.Swap.id).where(or_(m.Swap.hashlock == terms.hashlock.hex(), m.Swap.id == terms.swap_id))

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from swapd.errors import Invalid
 from swapd.store import models as m
+from swapd.store.deliveries import WebhookWriting
+from swapd.store.events import EventReading
 from swapd.store.leases import Leasing
 from swapd.store.outbox import OutboxWriting
-from swapd.store.reading import Reading
+from swapd.store.people import PeopleReading, PeopleWriting
 from swapd.store.requests import RequestWriting
 from swapd.store.scans import ScanWriting
+from swapd.store.webhooks import WebhookReading
 
 __all__ = ["Reading", "Transaction"]
 
 
-class Transaction(RequestWriting, ScanWriting, OutboxWriting, Leasing):
+class Reading(PeopleReading, EventReading, WebhookReading):
+    """A transaction that only reads."""
+
+
+class Transaction(PeopleWriting, RequestWriting, ScanWriting, OutboxWriting, Leasing, WebhookWriting, Reading):
     """All of it or nothing, the audit entries included."""
 
     async def bind(self, key: str, value: str) -> None:

@@ -12,11 +12,11 @@ from swapd.store import audit
 from swapd.store import models as m
 from swapd.store.codec import Json
 from swapd.store.errors import LeaseLost
-from swapd.store.reading import Reading, no_such_swap
+from swapd.store.reading import SwapReading, no_such_swap
 from swapd.store.sealing import Sealer
 
 
-class Writing(Reading):
+class Writing(SwapReading):
     """A transaction that writes: all of it or nothing. actor: who is named in the audit chain."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer, actor: str) -> None:

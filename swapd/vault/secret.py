@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn, SupportsIndex
 
 from swapd.errors import Rejected
+from swapd.vault.known import KNOWN
 
 
 class Unshowable:
@@ -33,6 +34,7 @@ class Secret(Unshowable):
 
     def __init__(self, content: bytes) -> None:
         self._content = bytearray(content)
+        KNOWN.add(content)
 
     def reveal(self) -> bytes:
         """A copy of the secret bytes: keep it no longer than the next line needs it."""

@@ -11,6 +11,7 @@ from swapd.crashpoint import crashpoint
 from swapd.vault import bitcoin_signing, derivation, ethereum_signing, icp_signing, keyfile, sealing, words
 from swapd.vault.derivation import ETHEREUM_PATH, ICP_PATH, KeyPurpose, Network
 from swapd.vault.ethereum_signing import SignedEthereumTransaction
+from swapd.vault.known import KNOWN
 from swapd.vault.secret import Secret, Unshowable
 
 
@@ -75,7 +76,9 @@ class Vault(Unshowable):
 
     def preimage(self, index: int) -> bytes:
         """The 32-byte secret of swap `index`. Only a claim may carry it out (rule S2)."""
-        return derivation.preimage(self._seed, self._network, index)
+        preimage = derivation.preimage(self._seed, self._network, index)
+        KNOWN.add(preimage, passing=True)
+        return preimage
 
     def hashlock(self, index: int) -> bytes:
         """SHA-256 of the preimage, 32 bytes: public."""

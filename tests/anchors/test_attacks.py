@@ -30,6 +30,7 @@ from swapd.chains.icp import interface
 from swapd.chains.icp.errors import Untrusted
 from swapd.chains.icp.escrow import Escrow
 from swapd.coordinator import agree
+from swapd.coordinator.limits import TooManyOpen
 from swapd.devnet.anvil import CHAIN_ID
 from swapd.devnet.bitcoind import to_btc, to_satoshi
 from swapd.errors import Invalid, Rejected
@@ -619,7 +620,7 @@ async def test_free_option_and_griefing_by_offers_that_are_never_funded(rig: Rig
     await rig.house.restart()
     rig.other.asleep = True
     offers = [await rig.agreed(rig.other, rig.house) for _ in range(2)]
-    with pytest.raises(agree.TooManyOpen, match="open_swaps_max is 2"):
+    with pytest.raises(TooManyOpen, match="open_swaps_max is 2"):
         await rig.agreed(rig.other, rig.house)
     await rig.block(3)
     for terms in offers:

@@ -11,6 +11,7 @@ from typing import Any
 
 from swapd.coordinator.daemon import Daemon, Pace
 from swapd.coordinator.house import House, Market
+from swapd.coordinator.limits import Limits
 from swapd.errors import Unavailable
 from swapd.protocol.terms import LegTerms
 from swapd.store import Store
@@ -60,7 +61,7 @@ class Rooms:
     @property
     def house(self) -> House:
         markets = {name: Market(_any(chain), profile(name), {}, 1.0) for name, chain in self.chains.items()}
-        return House(markets, self.store, _any(None), 10, 60, self.clock)
+        return House(markets, self.store, _any(None), Limits(10, 10, 10, 2, 86_400), 60, self.clock)
 
     def daemon(self) -> Daemon:
         return Daemon(self.house, PACE, worker="worker")

@@ -161,7 +161,7 @@ async def test_a_public_refusal_does_not_tell_what_the_house_has(fair: Fair) -> 
 
 
 async def test_more_than_may_be_open_is_refused(fair: Fair) -> None:
-    fair.house.house = replace(fair.house.house, open_swaps_max=1)
+    fair.house.house = replace(fair.house.house, limits=replace(fair.house.house.limits, open_swaps=1))
     fair.house.daemon.intakes["icp"].house = fair.house.house
     for each in (ONE, TWO):
         fair.market.ask(each, await fair.request())

@@ -227,7 +227,7 @@ async def test_swaps_are_listed_newest_first_by_page_and_by_status(store: Store)
     ids = [await add_swap(store, START + n // 2) for n in range(5)]  # some of the same second
     async with store.read() as tx:
         first = (await tx.swaps(limit=3)).swaps
-        rest = (await tx.swaps(before=first[-1], limit=3)).swaps
+        rest = (await tx.swaps(before=(first[-1].created_at, first[-1].id), limit=3)).swaps
         assert (await tx.swaps(status=[Status.COMPLETED])).swaps == ()
         assert len((await tx.swaps(status=[Status.ACCEPTED, Status.EXPIRED])).swaps) == 5
     listed = [row.id for row in first + rest]

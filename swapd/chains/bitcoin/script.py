@@ -1,15 +1,18 @@
 """The HTLC as a Bitcoin script, and the identities that it commits to.
 
     <claim key> OP_CHECKSIG
-    OP_NOTIF
-      OP_DUP OP_HASH160 <hash of the refund key> OP_EQUALVERIFY OP_CHECKSIGVERIFY
-      <timelock> OP_CHECKLOCKTIMEVERIFY
+    OP_SWAP OP_SIZE <32> OP_EQUAL
+    OP_IF
+      OP_SHA256 <hashlock> OP_EQUALVERIFY
     OP_ELSE
-      OP_SIZE <32> OP_EQUALVERIFY OP_SHA256 <hashlock> OP_EQUAL
+      OP_DUP OP_HASH160 <hash of the refund key> OP_EQUALVERIFY
+      OP_ROT OP_SWAP OP_CHECKSIGVERIFY
+      OP_IFDUP OP_NOTIF <timelock> OP_CHECKLOCKTIMEVERIFY OP_ENDIF
     OP_ENDIF
 
-A claim's witness is `preimage, signature, script`; a refund's is `signature, refund key, (empty), script`. The meaning
-is that of BIP 199. Asking for the claim key's signature first makes it the switch between the two ways, which saves the
+A claim's witness is `preimage, signature, script`; a refund's is `signature, refund key, (empty), script`. That much is
+the meaning of BIP 199. With the receiver's signature in the empty place a refund needs no timelock and no secret: the
+cooperative refund. Asking for the claim key's signature first makes it the switch between the ways, which saves the
 witness its usual flag; the refund key, which is hardly ever needed, is there by its hash. See docs/bitcoin.md.
 """
 
@@ -28,9 +31,13 @@ from bitcoin.core.script import (
     OP_EQUAL,
     OP_EQUALVERIFY,
     OP_HASH160,
+    OP_IF,
+    OP_IFDUP,
     OP_NOTIF,
+    OP_ROT,
     OP_SHA256,
     OP_SIZE,
+    OP_SWAP,
     CScript,
 )
 from coincurve import PublicKey
@@ -41,7 +48,7 @@ from swapd.errors import Invalid
 from swapd.protocol.hashlock import LENGTH, opens
 from swapd.protocol.terms import LegTerms
 
-SCRIPT_BYTES = 108
+SCRIPT_BYTES = 114
 EARLIEST_TIMELOCK = 500_000_000
 """Below this OP_CHECKLOCKTIMEVERIFY reads a block height (BIP 65)."""
 LATEST_TIMELOCK = 2**31 - 1
@@ -51,7 +58,7 @@ _KEY_BYTES = 33
 
 
 def htlc_script(terms: LegTerms) -> bytes:
-    """The witness script for these terms, always 108 bytes. A foreign script is right if and only if it equals this."""
+    """The witness script for these terms, always 114 bytes. A foreign script is right if and only if it equals this."""
     if not EARLIEST_TIMELOCK <= terms.timelock <= LATEST_TIMELOCK:
         raise Invalid("timelock", terms.timelock, f"Unix seconds from {EARLIEST_TIMELOCK} to {LATEST_TIMELOCK}")
     claim_key = parse_pubkey(terms.receiver, "receiver")
@@ -59,12 +66,13 @@ def htlc_script(terms: LegTerms) -> bytes:
     return bytes(
         CScript(
             [
-                *(claim_key, OP_CHECKSIG),
-                OP_NOTIF,
-                *(OP_DUP, OP_HASH160, hash160(refund_key), OP_EQUALVERIFY, OP_CHECKSIGVERIFY),
-                *(terms.timelock, OP_CHECKLOCKTIMEVERIFY),  # the time stays on the stack: not zero, so true
-                OP_ELSE,
-                *(OP_SIZE, LENGTH, OP_EQUALVERIFY, OP_SHA256, terms.hashlock, OP_EQUAL),
+                *(claim_key, OP_CHECKSIG),  # its outcome, 1 or nothing, stays below all that follows
+                *(OP_SWAP, OP_SIZE, LENGTH, OP_EQUAL),
+                *(OP_IF, OP_SHA256, terms.hashlock, OP_EQUALVERIFY),
+                *(OP_ELSE, OP_DUP, OP_HASH160, hash160(refund_key), OP_EQUALVERIFY),
+                *(OP_ROT, OP_SWAP, OP_CHECKSIGVERIFY),
+                # without the receiver's signature; the time stays on the stack: not zero, so true
+                *(OP_IFDUP, OP_NOTIF, terms.timelock, OP_CHECKLOCKTIMEVERIFY, OP_ENDIF),
                 OP_ENDIF,
             ]
         )

@@ -8,6 +8,7 @@
 - `fees.py`      what to bid, as a pure function of the time left
 - `view.py`      one leg as the chain shows it; `watch.py` what new blocks and the mempool show
 - `act.py`       locks, claims, refunds and their replacements; `transactions.py` calls, drafts, signed bytes
+- `cooperate.py` a receiver's word to give a lock back early; `handover.py` what other people's wallets send
 - `people.py`    addresses, limits and instructions; `wallet.py` balances and costs; `examine.py` what `doctor` looks at
 - `deploy.py`    the contract's birth
 """

@@ -36,17 +36,19 @@ _TRANSFER_GAS = 21_000  # of a transfer to an account without code (yellow paper
 
 @dataclass(frozen=True)
 class _Intent:
-    """What is wanted: a call, and the approval that has to be in a block before it, if any."""
+    """What is wanted: a call, and the approval that has to be in a block before it, if any. likewise: another call that
+    has the same effect, and may have been sent before."""
 
     call: Call
     approval: Call | None = None
     note: bytes = b""
+    likewise: Call | None = None
 
     def is_it(self, call: Call | None) -> bool:
         """Whether a call does this: a lock is the same whatever note it carries, or none from before there were any."""
         if call is None or (call.to, call.value) != (self.call.to, self.call.value):
             return False
-        return call.data == self.call.data or (
+        return call in (self.call, self.likewise) or (
             bool(self.note) and call.data.startswith(self.call.data.removesuffix(self.note))
         )
 
@@ -73,8 +75,9 @@ class Actor:
         sent: Sequence[SignedTx],
         now: int,
         note: bytes = b"",
+        consent: bytes = b"",
     ) -> EthereumDraft | None:
-        """See `HtlcChain.draft`. note: as in `WatchedLeg`.
+        """See `HtlcChain.draft`. note, consent: as in `WatchedLeg`.
 
         The lock of a token is two transactions: as long as the contract may not take the amount, this drafts an
         approval of exactly it. An approval that was mined is no lock yet, so ask again.
@@ -87,6 +90,8 @@ class Actor:
             raise Invalid("stray", effect.stray, "none: anybody can refund it, with the calldata of its way back")
         terms = HtlcTerms.of(leg_terms)
         intent = self._intent(effect.kind, terms, preimage, note)
+        if effect.kind is EffectKind.REFUND and consent:
+            intent = await self._given_back(intent, terms, consent)
         left = effect.deadline - now
         last, open_ = attempt_of(sent[-1]) if sent else None, False
         if last is not None:
@@ -164,6 +169,13 @@ class Actor:
         approval = approve(terms.token, self._htlc.address, terms.amount) if terms.is_token else None
         return _Intent(self._htlc.lock(terms, note), approval, note)
 
+    async def _given_back(self, refund: _Intent, terms: HtlcTerms, consent: bytes) -> _Intent:
+        """Before the timelock by the receiver's word; after it without, since nobody can take that back."""
+        early = self._htlc.cooperative_refund(terms, consent)
+        if (await self._nodes.tip()).time >= terms.timelock:
+            return _Intent(refund.call, likewise=early)
+        return _Intent(early, likewise=refund.call)
+
     async def _refuse_late_lock(self, terms: HtlcTerms, now: int) -> None:
         """Rule S3. The contract refuses it too; this saves the fee."""
         tip = await self._nodes.tip()
@@ -187,19 +199,21 @@ class Actor:
     async def _spend(
         self, kind: EffectKind, terms: HtlcTerms, call: Call, sent: Sequence[SignedTx], left: int
     ) -> EthereumDraft:
-        """A claim or refund. One that pays somebody else may be costly, or fail at our cost, within limits only."""
+        """A claim or refund. One that runs somebody else's code, who is paid or whose word is asked for, may be costly,
+        or fail at our cost, within limits only."""
         payee = terms.receiver if kind is EffectKind.CLAIM else terms.sender
-        if payee == self._own:
+        by_word = kind is EffectKind.REFUND and call != self._htlc.refund(terms)
+        if payee == self._own and not by_word:
             return await self._fresh(call, left)
-        if await self._reverted(sent) >= MOST_REVERTED:
+        if await self._reverted(call, sent) >= MOST_REVERTED:
             raise self._left_to(payee, kind, terms, f"it was mined and reverted {MOST_REVERTED} times")
         draft = await self._fresh(call, left)
         if draft.gas > _with_margin(MOST_FOREIGN_GAS):
             raise self._left_to(payee, kind, terms, f"it would take more than {MOST_FOREIGN_GAS} gas")
         return draft
 
-    async def _reverted(self, sent: Sequence[SignedTx]) -> int:
-        receipts = [await self._nodes.receipt(tx.txid) for tx in sent]
+    async def _reverted(self, call: Call, sent: Sequence[SignedTx]) -> int:
+        receipts = [await self._nodes.receipt(tx.txid) for tx in sent if attempt_of(tx).call == call]
         return sum(receipt is not None and not receipt.succeeded for receipt in receipts)
 
     def _left_to(self, payee: str, kind: EffectKind, terms: HtlcTerms, why: str) -> Rejected:

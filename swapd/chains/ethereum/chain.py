@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from swapd.chains.abilities import Clues, Trace
+from swapd.chains.abilities import Clues, ConsentRequest, Submitted, Trace
 from swapd.chains.alarm import Alarms
 from swapd.chains.base import (
     ChainClock,
@@ -21,7 +21,7 @@ from swapd.chains.base import (
     WatchedLeg,
 )
 from swapd.chains.endpoints import SCAN_PATIENCE_SECONDS, Endpoints
-from swapd.chains.ethereum import people, wallet
+from swapd.chains.ethereum import cooperate, handover, people, wallet
 from swapd.chains.ethereum.act import Actor
 from swapd.chains.ethereum.address import ZERO_ADDRESS, checksummed
 from swapd.chains.ethereum.discover import Discovery
@@ -54,6 +54,7 @@ class EthereumChain:
         self._require_assets()
         self._settings = settings
         self._own = signer.ethereum_address
+        self._signer = signer
         self._policy = FeePolicy.of(settings)
         self._alarms = Alarms(chain=name)
         self._rpcs = [Rpc(url, settings.timeout_seconds) for url in settings.rpc_urls.values()]
@@ -180,7 +181,7 @@ class EthereumChain:
     async def draft(
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> EthereumDraft | None:
-        draft = await self._actor.draft(effect, leg.leg.terms, preimage, sent, now, leg.note)
+        draft = await self._actor.draft(effect, leg.leg.terms, preimage, sent, now, leg.note, leg.consent)
         if draft is not None:
             self._tell(effect, leg, draft.fees, effect.deadline - now)
         return draft
@@ -217,6 +218,26 @@ class EthereumChain:
 
     def by_hand(self, effect: Effect, leg: WatchedLeg, preimage: bytes | None) -> str:
         return self._actor.by_hand(effect, leg.leg.terms, preimage)
+
+    # -- what others sign ------------------------------------------------------------------------------------------
+
+    async def consent_wanted(self, leg: WatchedLeg) -> ConsentRequest:
+        return cooperate.wanted(self._htlc, leg.leg)
+
+    async def check_consent(self, leg: WatchedLeg, consent: bytes) -> None:
+        await cooperate.check(self._nodes, self._htlc, leg.leg, consent)
+
+    async def own_consent(self, leg: WatchedLeg) -> bytes:
+        return cooperate.own(self._signer, self._htlc, leg.leg)
+
+    async def claim_for_owner(self, leg: WatchedLeg, preimage: bytes | None = None) -> Instructions:
+        return handover.claim(self._htlc, leg, preimage)
+
+    async def refund_for_owner(self, leg: WatchedLeg) -> Instructions:
+        return handover.refund(self._htlc, leg)
+
+    async def check_signed(self, leg: WatchedLeg, raw: bytes) -> Submitted:
+        return await handover.check(self._nodes, self._htlc, leg, raw)
 
     # -- people ----------------------------------------------------------------------------------------------------
 

@@ -145,6 +145,14 @@ class Htlc:
     def refund(self, terms: HtlcTerms) -> Call:
         return Call(self.address, 0, self._abi.call("refund", terms.words))
 
+    def cooperative_refund(self, terms: HtlcTerms, signature: bytes) -> Call:
+        """signature: of the receiver, see `cooperate.py`."""
+        return Call(self.address, 0, self._abi.call("cooperativeRefund", terms.words, signature))
+
+    def called(self, call: Call) -> tuple[str, tuple[Any, ...]] | None:
+        """Function and arguments of a call to this contract; None if it is none."""
+        return self._abi.called(call.data) if call.to == self.address else None
+
     # -- what happened ---------------------------------------------------------------------------------------------
 
     @property
@@ -175,7 +183,7 @@ class Htlc:
 
     def pending(self, transaction: Transaction) -> list[Event]:
         """What a transaction will do if it is mined as it stands: its locks and claims."""
-        called = self._abi.called(transaction.call.data) if transaction.call.to == self.address else None
+        called = self.called(transaction.call)
         if called is None:
             return []
         name, arguments = called

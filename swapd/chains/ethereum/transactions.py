@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -31,6 +31,11 @@ class Signer(Protocol):
 
     def sign_ethereum_transaction(self, transaction: Mapping[str, Any]) -> tuple[bytes, bytes]:
         """Signed bytes and their hash, of a transaction with the field names of JSON-RPC."""
+
+    def sign_typed_data(
+        self, domain: Mapping[str, Any], types: Mapping[str, Sequence[Mapping[str, str]]], message: Mapping[str, Any]
+    ) -> bytes:
+        """65 bytes r, s, v (EIP-712)."""
 
 
 @dataclass(frozen=True)

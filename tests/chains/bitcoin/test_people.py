@@ -129,7 +129,7 @@ async def test_the_legs_address_is_the_one_that_the_node_derives_from_the_script
     decoded = await world.node.rpc("decodescript", htlc_script(leg.leg.terms).hex())
     assert decoded["segwit"]["address"] == world.chain.fingerprint(leg.leg.terms)
     words = decoded["asm"].split()
-    assert words[1:3] == ["OP_CHECKSIG", "OP_NOTIF"]
+    assert words[1:3] == ["OP_CHECKSIG", "OP_SWAP"]
     assert words[-1] == "OP_ENDIF"
 
 

@@ -176,12 +176,24 @@ async def test_refund_by_another_key_is_refused(output: Output) -> None:
         assert not await late.in_a_block(*witness)
 
 
-async def test_a_refund_with_a_claim_signature_instead_of_nothing_needs_the_preimage(output: Output) -> None:
-    """A valid claim signature always leads to the hashlock, never to the refund."""
-    late = await after_timelock(output)
-    witness = (late.signed_by(KeyPurpose.REFUND), late.refund_key, late.signed_by(KeyPurpose.CLAIM))
-    assert await late.refused(*witness) != ""
-    assert not await late.in_a_block(*witness)
+async def test_with_both_signatures_it_goes_back_at_any_time_and_without_the_preimage(output: Output) -> None:
+    witness = (output.signed_by(KeyPurpose.REFUND), output.refund_key, output.signed_by(KeyPurpose.CLAIM))
+    assert await output.refused(*witness) == ""
+    assert await output.in_a_block(*witness)
+
+
+async def test_the_receivers_signature_alone_gives_nothing_back(output: Output) -> None:
+    claim_key = bytes.fromhex(output.leg.leg.terms.receiver)
+    signature = output.signed_by(KeyPurpose.CLAIM)
+    for witness in (
+        (signature, output.refund_key, signature),
+        (signature, claim_key, signature),
+        (b"", output.refund_key, signature),
+        (b"\x01", signature),
+        (b"\x00" * 32, signature),
+    ):
+        assert await output.refused(*witness) != ""
+        assert not await output.in_a_block(*witness)
 
 
 async def test_a_refund_with_a_broken_claim_signature_is_not_relayed(output: Output) -> None:

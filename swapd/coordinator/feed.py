@@ -1,0 +1,135 @@
+"""News of the audit chain, for all in this process who wait for some.
+
+Whatever this process commits is known at once; what other workers wrote is found by asking for the chain's end at a
+bounded rate, once for everybody. Nothing is lost by missing a piece of news: who is woken reads from where it stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from swapd.errors import Rejected, SwapdError, Unavailable
+from swapd.store import Store
+from swapd.store.events import Event, Sight
+
+log = structlog.get_logger()
+
+GAP_SECONDS = 0.05
+"""Between two looks at the chain's end, however much is going on."""
+
+READERS = 2
+"""Streams that read at the same moment: the database's connections are there for exits first."""
+
+PAGE = 100
+"""Events that a stream reads at a time."""
+
+
+class Crowded(Rejected):
+    """There are as many streams already as are allowed."""
+
+
+@dataclass
+class Feed:
+    """poll_seconds: between two looks when this process has nothing to say. most, most_of_one: streams at the same
+    time, in all and of one reader."""
+
+    store: Store
+    poll_seconds: float
+    most: int = 100
+    most_of_one: int = 4
+    head: int = 0
+    closed: bool = False
+    streams: Counter[str] = field(default_factory=Counter)
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READERS))
+
+    async def run(self) -> None:
+        """Until it is cancelled. Trouble with the database is waited out; the daemon says it louder."""
+        self.store.listeners.add(self._bell.set)
+        try:
+            while True:
+                self._bell.clear()
+                await self._look()
+                await asyncio.sleep(GAP_SECONDS)
+                await _wait(self._bell, self.poll_seconds)
+        finally:
+            self.store.listeners.discard(self._bell.set)
+            self.close()
+
+    def close(self) -> None:
+        """All streams end in good order."""
+        self.closed = True
+        self._tell()
+
+    async def wait(self, seconds: float) -> None:
+        """Until there is news, or for so long."""
+        await _wait(self._news, seconds)
+
+    @contextmanager
+    def place(self, reader: str) -> Iterator[None]:
+        """One stream's place. Raises `Crowded`."""
+        if self.closed:
+            raise Unavailable("swapd is stopping")
+        if self.streams[reader] >= self.most_of_one or self.streams.total() >= self.most:
+            raise Crowded(
+                f"there are {self.streams[reader]} event streams of {reader} and {self.streams.total()} in all"
+            )
+        self.streams[reader] += 1
+        try:
+            yield
+        finally:
+            self.streams[reader] -= 1
+            if not self.streams[reader]:
+                del self.streams[reader]
+
+    async def follow(self, sight: Sight, after: int) -> AsyncIterator[Event]:
+        """Every event behind entry `after`, as it comes, until `close`. While the database is away nothing comes; a
+        caller who can not be served any more gets the error."""
+        while not self.closed:
+            news = self._news
+            try:
+                async with self._turns, self.store.read() as reading:
+                    found = await reading.events(sight, after, PAGE)
+            except Unavailable:
+                await _wait(news, self.poll_seconds)
+                continue
+            for event in found.events:
+                yield event
+            after = found.next
+            if not found.more and not self.closed:
+                await _wait(news, None)
+
+    # -- inside
+
+    async def _look(self) -> None:
+        if self.store.trouble:
+            return
+        try:
+            async with self.store.read() as reading:
+                head = (await reading.audit_head()).seq
+        except SwapdError as error:
+            log.warning("feed.trouble", error=str(error))
+            return
+        if head != self.head:
+            self.head = head
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake all who wait, and have who comes next wait for the next news."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
