@@ -13,6 +13,7 @@ SWAP = "swaps.id"
 
 def upgrade() -> None:
     op.add_column("swaps", sa.Column("owner", sa.Text(), nullable=False, server_default=""))
+    op.add_column("swaps", sa.Column("approved", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("swaps", sa.Column("frozen_at", sa.BigInteger(), nullable=True))
     op.add_column("swaps", sa.Column("forced_at", sa.BigInteger(), nullable=True))
     op.create_index("ix_swaps_owner", "swaps", ["owner"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from swapd.chains.base import Instructions, SignedTx, WatchedLeg
+from swapd.chains.calls import Observer
 from swapd.errors import Invalid
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.note import Note, Unseen
@@ -172,6 +173,18 @@ class HandsOver(Protocol):
         whole claim or refund of this very leg, or that do anything else besides; Rejected if the chain would not take
         them now. Whom they pay is for the owner of the key to say, where there is a key. Nothing is sent yet; but from
         here on a claim's secret is known to swapd and its nodes."""
+
+
+@runtime_checkable
+class Observed(Protocol):
+    """A chain that tells whoever watches how its nodes answer."""
+
+    def observe(self, observer: Observer) -> None:
+        """From now on each request to a node is made within `observer(endpoint, method)`."""
+
+    @property
+    def holding(self) -> Mapping[str, int]:
+        """Conditions that it warns of in the log and that hold at this moment, and how many of each kind."""
 
 
 def handed_in(field: str, text: str, most: int = 400_000) -> bytes:

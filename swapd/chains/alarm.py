@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import structlog
@@ -16,6 +17,11 @@ class Alarms:
     def __init__(self, **about: Any) -> None:
         self._about = about
         self._on: dict[tuple[str, str], None] = {}
+
+    @property
+    def holding(self) -> Counter[str]:
+        """How many conditions of each kind hold at this moment."""
+        return Counter(event for event, _ in self._on)
 
     def ring(self, event: str, on: bool, of: str = "", **words: Any) -> None:
         """event: the condition. of: whose it is, if it can hold for several. words: for the line that begins it."""

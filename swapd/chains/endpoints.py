@@ -80,6 +80,11 @@ class Endpoints(Generic[_T]):
         return [each.node for each in self._all]
 
     @property
+    def holding(self) -> Counter[str]:
+        """See `Alarms.holding`."""
+        return self._alarms.holding
+
+    @property
     def alone(self) -> bool:
         """There is one node, and nothing to compare it with."""
         return self._alone

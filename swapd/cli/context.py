@@ -19,6 +19,7 @@ from swapd.coordinator.limits import Limits
 from swapd.errors import Invalid, SwapdError
 from swapd.settings import Settings, load, timing_profile
 from swapd.store import Store
+from swapd.telemetry.telemetry import Telemetry
 from swapd.vault import Vault
 from swapd.vault.passphrase import read_passphrase
 
@@ -62,17 +63,20 @@ async def open_vault(settings: Settings) -> Vault:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings, vault: Vault | None = None) -> AsyncIterator[House]:
+async def open_house(
+    settings: Settings, vault: Vault | None = None, telemetry: Telemetry | None = None
+) -> AsyncIterator[House]:
     """Vault, store and chains, opened and closed together. Chains are made but not connected: `start` them to act.
 
-    vault: one that is open already, whose passphrase need not be asked for again; it is closed too.
+    vault: one that is open already, whose passphrase need not be asked for again; it is closed too. telemetry: whoever
+    watches it; the caller closes it.
     """
     vault = vault or await open_vault(settings)
     try:
         store = await Store.open(settings.database.url, vault)
         try:
             await require_bound(store, settings, vault)
-            house = make_house(settings, vault, store)
+            house = make_house(settings, vault, store, telemetry)
             try:
                 yield house
             finally:
@@ -92,7 +96,7 @@ async def require_bound(store: Store, settings: Settings, vault: Vault) -> None:
                 raise Invalid(key, value, f"{bound}, to which this database belongs (`swapd init` binds a new one)")
 
 
-def make_house(settings: Settings, vault: Vault, store: Store) -> House:
+def make_house(settings: Settings, vault: Vault, store: Store, telemetry: Telemetry | None = None) -> House:
     markets = {
         name: Market(
             chain=REGISTRY[name].make(name, chain, vault),
@@ -110,7 +114,7 @@ def make_house(settings: Settings, vault: Vault, store: Store) -> House:
         approvals=entry.approvals,
         approval_seconds=entry.approval_seconds,
     )
-    return House(markets, store, vault, limits, entry.clock_slack_seconds)
+    return House(markets, store, vault, limits, entry.clock_slack_seconds, telemetry=telemetry or Telemetry())
 
 
 async def start_chains(house: House) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import fcntl
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from swapd.coordinator.house import House
 from swapd.errors import Rejected
 from swapd.settings import Settings
 from swapd.telemetry.logs import log_as
+from swapd.telemetry.telemetry import Telemetry
+from swapd.telemetry.tracing import NO_TRACING, open_tracing
 from swapd.vault.hardening import forbid_core_dumps
 from swapd.watchtower.export import Packets
 
@@ -36,8 +38,19 @@ async def run(context: Context) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    async with open_house(settings) as house:
+    async with watched(settings) as telemetry, open_house(settings, telemetry=telemetry) as house:
         await make_daemon(settings, house, halted=settings.entry.halted).run()
+
+
+@asynccontextmanager
+async def watched(settings: Settings) -> AsyncIterator[Telemetry]:
+    """With tracing, if the settings want it; the last spans are handed over at the end."""
+    url, share = settings.tracing.otlp_url, settings.tracing.share
+    tracer = NO_TRACING if url is None else open_tracing(url, share)
+    try:
+        yield Telemetry(tracer=tracer)
+    finally:
+        await asyncio.to_thread(tracer.close)
 
 
 def make_daemon(settings: Settings, house: House, *, halted: bool) -> Daemon:

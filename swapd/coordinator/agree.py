@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapd.chains.base import Party
-from swapd.chains.settings import AssetSettings
 from swapd.coordinator.funds import require_funds
-from swapd.coordinator.house import House, Market
+from swapd.coordinator.house import House
 from swapd.coordinator.limits import require_room, stakes
+from swapd.coordinator.pricing import check_amount, different_chains, make_leg, price
 from swapd.crashpoint import crashpoint
-from swapd.errors import Invalid, Rejected, Unavailable
+from swapd.errors import Invalid, Rejected
 from swapd.protocol.request import Request as Request
 from swapd.protocol.request import Side as Side
 from swapd.protocol.status import Status
-from swapd.protocol.terms import Asset, Leg, LegTerms, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
-from swapd.protocol.timelock import LegTiming, Plan, check_times, plan
+from swapd.protocol.terms import Leg, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
+from swapd.protocol.timelock import check_times, plan
 from swapd.store import Transaction
 
 EPOCH = 1_767_225_600
@@ -34,8 +34,7 @@ OLDEST_OFFER = 86_400
 """Seconds. A leg is looked for in the blocks of this time before its offer was accepted, never longer."""
 
 TRIES = 5
-"""How often an index may be taken, or money be promised, by somebody else between looking and writing before a person is
-told."""
+"""How often somebody else may take an index, or the money, between looking and writing before a person is told."""
 
 CROWDED = f"other swaps were created at the same moment, {TRIES} times in a row; try again"
 
@@ -43,39 +42,22 @@ CROWDED = f"other swaps were created at the same moment, {TRIES} times in a row;
 Also = Callable[[Transaction, SwapTerms], Awaitable[None]]
 
 
-@dataclass(frozen=True)
-class _Priced:
-    """One leg before its times and parties are known."""
-
-    role: Role
-    asset: Asset
-    amount: int
-    market: Market
-    confirmations: int
-    funder: Side
-    claimer: Side
-
-    @property
-    def timing(self) -> LegTiming:
-        return LegTiming(self.market.profile, self.confirmations, self.funder.wallet)
-
-
 async def create(house: House, request: Request, actor: str, also: Also | None = None, *, owner: str = "") -> SwapTerms:
     """A new swap with our own secret, checked and stored. Returns its terms, which the other party can check too.
 
     also: what else is written with it, all of it or nothing. owner: the tenant whose swap it is.
     """
-    first = _price(house, Role.INITIATOR, request.give, request.give_amount, request.initiator, request.participant)
-    second = _price(house, Role.PARTICIPANT, request.get, request.get_amount, request.participant, request.initiator)
-    _different_chains(first.asset, second.asset)
+    first = price(house, Role.INITIATOR, request.give, request.give_amount, request.initiator, request.participant)
+    second = price(house, Role.PARTICIPANT, request.get, request.get_amount, request.participant, request.initiator)
+    different_chains(first.asset, second.asset)
     for _ in range(TRIES):
         async with house.store.read() as reading:
             index = await reading.peek_index(index_floor(house.clock()))
         now = house.clock()
         times = plan(now, first.timing, second.timing)
         hashlock = house.secrets.hashlock(index)
-        initiator = await _leg(first, index, hashlock, times.initiator_timelock, times)
-        participant = await _leg(second, index, hashlock, times.participant_timelock, times)
+        initiator = await make_leg(first, index, hashlock, times.initiator_timelock, times)
+        participant = await make_leg(second, index, hashlock, times.participant_timelock, times)
         terms = SwapTerms(swap_id_of(hashlock), index, SecretHolder.SELF, initiator, participant, times.reveal_by, now)
         try:
             await _store(house, terms, actor, also=also, owner=owner)
@@ -121,78 +103,13 @@ def index_floor(now: int) -> int:
     return max(0, (now - EPOCH) // INDEX_SECONDS)
 
 
-def _price(house: House, role: Role, symbol: str, amount: int, funder: Side, claimer: Side) -> _Priced:
-    field_name = "give" if role is Role.INITIATOR else "get"
-    asset, allowed = house.asset(field_name, symbol)
-    _check_amount(f"{field_name}_amount", amount, symbol, allowed)
-    return _Priced(role, asset, amount, house.markets[asset.chain], allowed.confirmations(amount), funder, claimer)
-
-
-def _check_amount(field_name: str, amount: int, symbol: str, allowed: AssetSettings) -> None:
-    if not allowed.minimum <= amount <= allowed.maximum:
-        raise Invalid(field_name, amount, f"{allowed.minimum} to {allowed.maximum} of the smallest unit of {symbol}")
-
-
-def _different_chains(first: Asset, second: Asset) -> None:
-    if first.chain == second.chain:
-        raise Invalid("get", second.symbol, f"an asset on another chain than {first.symbol}'s, {first.chain}")
-
-
-async def _leg(priced: _Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
-    chain, role = priced.market.chain, priced.role.value
-    sender = await _party(priced, f"{role}.refund_to", priced.funder, priced.funder.refund_to, index, sends=True)
-    taker = "participant" if priced.role is Role.INITIATOR else "initiator"
-    receiver = await _party(
-        priced, f"{taker}.receive_at", priced.claimer, priced.claimer.receive_at, index, sends=False
-    )
-    first = priced.role is Role.INITIATOR
-    leg = Leg(
-        role=priced.role,
-        terms=LegTerms(
-            asset=priced.asset,
-            amount=priced.amount,
-            hashlock=hashlock,
-            sender=sender.identity,
-            receiver=receiver.identity,
-            timelock=timelock,
-            fund_by=times.initiator_fund_by if first else times.participant_fund_by,
-        ),
-        funded_by=priced.funder.wallet,
-        claimed_by=priced.claimer.wallet,
-        pay_to=receiver.payout,
-        refund_to=sender.payout,
-        claim_by_swapd=receiver.by_swapd,
-        refund_by_swapd=sender.by_swapd,
-        claim_waived=priced.claimer.claims_itself,
-        confirmations=priced.confirmations,
-        lock_by=times.initiator_lock_by if first else times.participant_lock_by,
-    )
-    if first and not (leg.claim_by_swapd or leg.claim_waived):
-        raise Invalid(
-            f"{taker}.receive_at",
-            priced.claimer.receive_at,
-            "an address (swapd then claims for its owner), or the owner's word that it claims by itself: without either"
-            " the secret could never be shown safely",
-        )
-    chain.check_terms(leg)
-    return leg
-
-
-async def _party(priced: _Priced, field_name: str, side: Side, text: str | None, index: int, *, sends: bool) -> Party:
-    if side.wallet is Wallet.EXTERNAL and text is None:
-        raise Invalid(field_name, None, f"an address on {priced.asset.chain}, because this side is external")
-    if side.wallet is Wallet.HOT and text is not None:
-        raise Invalid(field_name, text, "nothing, because this side is swapd's own wallet")
-    return await priced.market.chain.party(field_name, text, index, sends=sends)
-
-
 async def _ours(house: House, offered: Leg, index: int, now: int) -> Leg:
     """The same leg from the participant's side: what was the initiator's own is external to us, and the reverse."""
     role, terms = offered.role, offered.terms
     asset, allowed = house.asset(f"{role.value}.asset", terms.asset.symbol)
     if asset != terms.asset:
         raise Invalid(f"{role.value}.asset", terms.asset, f"{asset}, as configured here")
-    _check_amount(f"{role.value}.amount", terms.amount, asset.symbol, allowed)
+    check_amount(f"{role.value}.amount", terms.amount, asset.symbol, allowed)
     market = house.markets[asset.chain]
     we_fund = role is Role.PARTICIPANT
     own_field, their_field = ("sender", "receiver") if we_fund else ("receiver", "sender")

@@ -13,8 +13,9 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from swapd.coordinator.execute import RETRY_SECONDS, Executor
+from swapd.coordinator.figures import Observatory
 from swapd.coordinator.gate import Gate
-from swapd.coordinator.health import HEALTH_SECONDS, HealthBoard, Line
+from swapd.coordinator.health import HEALTH_SECONDS, HealthBoard, Line, Pulse
 from swapd.coordinator.house import House
 from swapd.coordinator.lifeboat import Lifeboat
 from swapd.coordinator.reconcile import Keeper, Reconciler
@@ -52,11 +53,13 @@ class Daemon:
     keeper: Keeper | None = None
     tell: Callable[[tuple[Line, ...], int], None] | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    pulse: Pulse = field(default_factory=Pulse)
     watchers: dict[str, Watcher] = field(init=False)
     gate: Gate = field(init=False)
     health: HealthBoard = field(init=False)
     intakes: dict[str, Intake] = field(init=False)
     lifeboat: Lifeboat = field(init=False)
+    observatory: Observatory = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -64,6 +67,7 @@ class Daemon:
         self.gate = Gate(self.watchers, self.halted, store=lambda: self.house.store.trouble)
         self.health = HealthBoard(self.house, self.gate, self.keeper)
         self.lifeboat = Lifeboat(self)
+        self.observatory = Observatory(self)
         self.intakes = intakes(self.house, self.gate)
         self._reconciler = Reconciler(self.house, self.gate, Executor(self.house), self.keeper)
 
@@ -112,6 +116,7 @@ class Daemon:
     async def turn(self) -> None:
         """All that can be done now. While the database is in trouble that is to find out whether it still is, and the
         exits that need none."""
+        self.pulse.beat()
         try:
             await self._mend()
             if self.gate.starting:
@@ -239,7 +244,8 @@ class Daemon:
         later = 0
         try:
             async with asyncio.timeout(self.pace.lease):
-                await self._reconciler.reconcile(lease)
+                with self.house.telemetry.reconcile(lease.swap_id):
+                    await self._reconciler.reconcile(lease)
         except (Conflict, LeaseLost) as error:
             log.info("swap.changed_meanwhile", swap=lease.swap_id, error=str(error))
         except TimeoutError:
@@ -260,6 +266,7 @@ class Daemon:
             crashpoint("daemon.release.after")
         except SwapdError as error:
             log.error("lease.kept", swap=lease.swap_id, error=str(error))  # it ends by itself
+        self.pulse.beat()
 
     async def _end(self) -> None:
         for watcher in self.watchers.values():

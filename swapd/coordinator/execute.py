@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 import structlog
 
 from swapd.chains.base import Fate, HtlcChain, SignedTx, TxState
-from swapd.coordinator.funds import require_leg_funds
 from swapd.coordinator.approvals import missing
+from swapd.coordinator.funds import require_leg_funds
 from swapd.coordinator.house import House
 from swapd.coordinator.look import look
 from swapd.coordinator.notes import note_of
 from swapd.crashpoint import crashpoint
-from swapd.errors import Rejected, SwapdError, Unavailable
+from swapd.errors import Invalid, Rejected, SwapdError, Unavailable, Unknown
 from swapd.protocol.decide import Decision
 from swapd.protocol.effects import Effect, EffectKind
 from swapd.protocol.terms import SecretHolder
@@ -67,8 +67,11 @@ class Executor:
             if stored in strays[STRAYS_AT_ONCE:]:
                 pause = pause or RETRY_SECONDS
                 continue
-            troubles = [each async for each in self._attend(job, stored)]
+            kind = stored.effect.kind.value
+            with self.house.telemetry.effect(stored.effect.key, kind):
+                troubles = [each async for each in self._attend(job, stored)]
             for error in troubles:
+                self.house.telemetry.outcome(kind, _outcome(error))
                 log.warning("effect.trouble", swap=job.row.id, effect=stored.effect.key, error=str(error))
                 again = REFUSED_SECONDS if isinstance(error, Rejected) else RETRY_SECONDS
                 pause = min(pause, again) if pause else again
@@ -154,6 +157,7 @@ class Executor:
                 sequence = await writing.next_sequence(chain.name, account, draft.floor)
             tx = draft.sign(sequence)
             await writing.add_attempt(stored.id, job.lease.fence, tx, account=account)
+        self.house.telemetry.outcome(effect.kind.value, "signed")
         crashpoint("execute.signed")
         await self._send(job, effect, stored, tx)
 
@@ -217,6 +221,7 @@ class Executor:
         chain = self._chain(job, stored.effect)
         async with self.house.store.write() as writing:
             await writing.mark_sent(tx.txid, job.lease.fence, preparing=chain.prepares(tx), effect_id=stored.id)
+        self.house.telemetry.outcome(stored.effect.kind.value, "sent")
         crashpoint("execute.sent")
         await chain.broadcast(tx)
         crashpoint("execute.broadcast")
@@ -280,6 +285,8 @@ class Executor:
             async with self.house.store.write() as writing:
                 await writing.set_effect(effect_id, state, trouble)
             crashpoint("execute.settle.after")
+            if state.ended and state is not stored.state:
+                self.house.telemetry.outcome(stored.effect.kind.value, state.value)
 
     def _state(self, job: Job, stored: EffectRow) -> EffectState:
         chain = self._chain(job, stored.effect)
@@ -312,6 +319,12 @@ class Executor:
         if job.row.terms.secret is SecretHolder.SELF:
             return self.house.secrets.preimage(job.row.terms.index)
         raise SwapdError(f"a claim of swap {job.row.id} was wanted before its secret was known")
+
+
+def _outcome(error: Exception) -> str:
+    """As a figure: see `Telemetry.outcome`."""
+    kinds = {Rejected: "refused", Invalid: "refused", Unavailable: "unavailable", Unknown: "unknown"}
+    return next((word for kind, word in kinds.items() if isinstance(error, kind)), "mistake")
 
 
 def _require_whole(job: Job, stored: EffectRow) -> None:

@@ -68,9 +68,10 @@ class Feed:
         self.closed = True
         self._tell()
 
-    async def wait(self, seconds: float) -> None:
-        """Until there is news, or for so long."""
-        await _wait(self._news, seconds)
+    @property
+    def news(self) -> asyncio.Event:
+        """Is set when there is some. Take it first, then look, then wait for it: so that none is missed."""
+        return self._news
 
     @contextmanager
     def place(self, reader: str) -> Iterator[None]:

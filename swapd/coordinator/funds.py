@@ -19,8 +19,8 @@ class NotEnough(Rejected):
 
 
 async def require_funds(house: House, terms: SwapTerms) -> dict[str, int]:
-    """Refuse (Rejected) a new swap unless everything it needs of swapd is there and not promised to other swaps. Returns
-    what was promised to them: if that has changed when the swap is written down, the answer means nothing."""
+    """Refuse (Rejected) a new swap unless everything it needs of swapd is there and not promised to other swaps.
+    Returns what was promised to them: if that has changed when the swap is written down, the answer means nothing."""
     async with house.store.read() as reading:
         promised = await reading.reserved(house.clock())
     await _require(house, terms.legs, promised)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from swapd.coordinator.watch import Watcher
@@ -30,9 +30,12 @@ class Gate:
 
     def reason(self, row: SwapRow) -> str:
         """Why nothing new is begun for this swap, "" if nothing stands in its way."""
+        return self.for_chains([leg.terms.chain for leg in row.terms.legs])
+
+    def for_chains(self, chains: Iterable[str]) -> str:
+        """The same for a swap on these chains."""
         if self.closed:
             return self.closed
-        chains = [leg.terms.chain for leg in row.terms.legs]
         return "; ".join(f"{chain}: {why}" for chain in chains if (why := self._trouble(chain)))
 
     def _trouble(self, chain: str) -> str:

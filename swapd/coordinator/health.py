@@ -7,6 +7,7 @@ money of some open swap hangs on it. Nothing is decided by these lines.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +44,25 @@ class Line:
     needs: str = ""
     until: int | None = None
     since: int = 0
+
+
+STUCK_SECONDS = 660
+"""The longest single wait of the loop is a reading of the database, 600 s. One that did nothing for longer is stuck."""
+
+
+@dataclass
+class Pulse:
+    """When the loop last did something, by a clock that nobody sets."""
+
+    at: float = field(default_factory=time.monotonic)
+
+    def beat(self) -> None:
+        self.at = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self.at
 
 
 @dataclass

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from swapd.chains.abilities import Observed
 from swapd.chains.base import HtlcChain
 from swapd.chains.settings import AssetSettings
 from swapd.coordinator.limits import Limits
@@ -15,6 +16,7 @@ from swapd.protocol.drift import drift
 from swapd.protocol.terms import Asset
 from swapd.protocol.timelock import TimingProfile
 from swapd.store import Store
+from swapd.telemetry.telemetry import Telemetry
 
 
 class Secrets(Protocol):
@@ -56,6 +58,12 @@ class House:
     clock_slack: int
     clock: Callable[[], int] = field(default=wall_clock)
     shown: set[str] = field(default_factory=set)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+
+    def __post_init__(self) -> None:
+        for name, market in self.markets.items():
+            if isinstance(market.chain, Observed):
+                market.chain.observe(self.telemetry.of(name))
 
     def chain(self, name: str) -> HtlcChain:
         if name not in self.markets:

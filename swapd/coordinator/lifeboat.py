@@ -80,6 +80,7 @@ class Lifeboat:
         # its gate stays in the state of a start: nothing new is begun, and what was sent is let go only if it is in the
         # way of an exit
         boat = type(self.daemon)(house, self.daemon.pace, self.daemon.worker, stopping=self.daemon.stopping)
+        boat.pulse = self.daemon.pulse
         for watcher in boat.watchers.values():
             watcher.resumed()
         await boat.sweep()

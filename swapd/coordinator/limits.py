@@ -19,8 +19,8 @@ DAY = 86_400
 
 @dataclass(frozen=True)
 class Limits:
-    """Swaps that may be open at a time: of all, of one tenant, of one external party. approvals: operators who must agree
-    to a swap over a threshold; approval_seconds: for how long an operator's word counts."""
+    """Swaps that may be open at a time: of all, of one tenant, of one external party. approvals: operators who must
+    agree to a swap over a threshold; approval_seconds: for how long an operator's word counts."""
 
     open_swaps: int
     tenant_open_swaps: int
@@ -42,8 +42,8 @@ class TooManyOpen(TooMuch):
 
 
 def stakes(terms: SwapTerms, owner: str) -> dict[str, dict[str, int]]:
-    """What each party gives, by party and asset symbol: external owners by the address that they would be refunded at, a
-    tenant what swapd's own wallets give for it."""
+    """What each party gives, by party and asset symbol: external owners by the address that they would be refunded at,
+    a tenant what swapd's own wallets give for it."""
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for leg in terms.legs:
         party = external(leg) if leg.funded_by is Wallet.EXTERNAL else tenant(owner)

@@ -64,6 +64,16 @@ class Watcher:
         doubt by itself, since our clock goes on."""
         return self.trouble or self._nodes or ("" if self._time is None else self.house.drift(self.name, self._time))
 
+    @property
+    def lag(self) -> int | None:
+        """Seconds by which the chain's clock, as last read, is behind ours now; None before it was read."""
+        return None if self._time is None else self.house.clock() - self._time
+
+    @property
+    def drifts(self) -> bool:
+        """Whether that is beyond what plans allow for."""
+        return self._time is not None and bool(self.house.drift(self.name, self._time))
+
     def knows(self, swap_id: str) -> bool:
         """Whether everything that happened here to this swap has been looked for."""
         return swap_id in self._met
@@ -169,7 +179,9 @@ class Watcher:
             return False
         woken = {sighting.swap_id for sighting in (*early, *scan.sightings, *(hints - self._hints))}
         if scan.fork is not None:
-            log.warning("chain.reorg", chain=self.name, fork=scan.fork)
+            depth = 1 if cursor is None else max(1, cursor.height - scan.fork)
+            log.warning("chain.reorg", chain=self.name, fork=scan.fork, depth=depth)
+            self.house.telemetry.reorg(self.name, depth)
             woken |= set(rows)
         if moved:
             woken |= await self._unsettled(rows)

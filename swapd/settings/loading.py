@@ -23,9 +23,12 @@ from swapd.settings.models import (
     DatabaseSettings,
     DevnetSettings,
     EntrySettings,
+    EventSettings,
     Settings,
+    TracingSettings,
     VaultSettings,
     WatchtowerSettings,
+    WebhookSettings,
 )
 from swapd.settings.sources import Given, GivenKeys, Words, read_environment, read_file
 
@@ -113,6 +116,9 @@ def _settings(given: GivenKeys) -> Settings:
         vault=_section(VaultSettings, ("vault",), given),
         entry=_section(EntrySettings, ("entry",), given),
         watchtower=_section(WatchtowerSettings, ("watchtower",), given),
+        events=_section(EventSettings, ("events",), given),
+        webhooks=_section(WebhookSettings, ("webhooks",), given),
+        tracing=_section(TracingSettings, ("tracing",), given),
         devnet=_section(DevnetSettings, ("devnet",), given),
         chains=MappingProxyType(chains),
     )

@@ -56,6 +56,31 @@ class WatchtowerSettings(Section):
     grace_seconds: Seconds
 
 
+class EventSettings(Section):
+    poll_seconds: Pause
+    heartbeat_seconds: Pause
+    streams_max: Annotated[int, Field(ge=1, le=10_000)]
+    streams_per_key: Annotated[int, Field(ge=1, le=10_000)]
+    send_seconds: Pause
+
+
+class WebhookSettings(Section):
+    most: Annotated[int, Field(ge=0, le=1_000)]
+    most_per_owner: Annotated[int, Field(ge=0, le=1_000)]
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)]
+    at_once: Annotated[int, Field(ge=1, le=32)]
+    retry_seconds: Annotated[float, Field(gt=0, le=86_400)]
+    retry_max_seconds: Annotated[float, Field(gt=0, le=604_800)]
+    tries: Annotated[int, Field(ge=1, le=1_000)]
+    rotation_seconds: Annotated[int, Field(ge=0, le=2_592_000)]
+    keep_seconds: Annotated[int, Field(ge=0, le=31_536_000)]
+
+
+class TracingSettings(Section):
+    otlp_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None  # it may hold a key
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
 class DevnetSettings(Section):
     bitcoind: Path | None
     anvil: Path | None
@@ -68,6 +93,9 @@ SECTIONS: Mapping[str, type[Section]] = {
     "vault": VaultSettings,
     "entry": EntrySettings,
     "watchtower": WatchtowerSettings,
+    "events": EventSettings,
+    "webhooks": WebhookSettings,
+    "tracing": TracingSettings,
     "devnet": DevnetSettings,
 }
 
@@ -84,6 +112,9 @@ class Settings:
     vault: VaultSettings
     entry: EntrySettings
     watchtower: WatchtowerSettings
+    events: EventSettings
+    webhooks: WebhookSettings
+    tracing: TracingSettings = field(repr=False)
     devnet: DevnetSettings
     chains: Mapping[str, ChainSettings] = field(repr=False)
 

@@ -5,7 +5,8 @@ SQLite by default, PostgreSQL for a fleet; the same tables, the same queries, th
 """
 
 from swapd.store.backup import Backup
-from swapd.store.errors import AuditBroken, Conflict, DamagedRow, LeaseLost
+from swapd.store.errors import AuditBroken, Conflict, DamagedRow, LeaseLost, NotHere
+from swapd.store.keys import KeyRole, KeyRow, KeyState, Proof
 from swapd.store.people import FirstAnswer
 from swapd.store.records import (
     ApprovalRow,
@@ -45,10 +46,15 @@ __all__ = [
     "FirstAnswer",
     "Found",
     "FoundRequests",
+    "KeyRole",
+    "KeyRow",
+    "KeyState",
     "Lease",
     "LeaseLost",
     "LegRow",
+    "NotHere",
     "Owner",
+    "Proof",
     "Reading",
     "RequestRow",
     "RequestState",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swapd.errors import Rejected
+from swapd.errors import Invalid, Rejected
 
 
 class Conflict(Rejected):
@@ -11,6 +11,10 @@ class Conflict(Rejected):
 
 class LeaseLost(Rejected):
     """Another worker has this swap now: drop it. Nothing was written."""
+
+
+class NotHere(Invalid):
+    """What was asked for by its name is not in this database."""
 
 
 class DamagedRow(Rejected):

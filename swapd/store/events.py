@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from swapd.errors import Invalid
+from swapd.errors import Invalid, Rejected
 from swapd.store import audit
 from swapd.store import models as m
 from swapd.store.asking import Asking, Query
 from swapd.store.codec import Json, parse
-from swapd.store.errors import DamagedRow
+from swapd.store.errors import DamagedRow, NotHere
 from swapd.store.proof import digest
 from swapd.store.records import AuditEntry, AuditHead
 
@@ -88,6 +89,18 @@ class Event:
     data: Mapping[str, Json]
 
 
+def event_json(event: Event) -> dict[str, Json]:
+    """As everybody outside gets it: pages, streams and webhooks alike."""
+    return {
+        "id": event.id,
+        "type": event.type,
+        "at": event.at,
+        "time": datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "swap_id": event.swap_id,
+        "data": dict(event.data),
+    }
+
+
 @dataclass(frozen=True)
 class Sight:
     """Who looks, at what. owner: a tenant, who sees its own swaps alone; None sees all. types: by name; none is all."""
@@ -155,11 +168,11 @@ class EventReading(Asking):
     async def events(self, sight: Sight, after: int, limit: int) -> Events:
         """Those behind entry `after`, at most `limit`, and none if the next `SPAN` entries hold none.
 
-        Raises Invalid for a number behind the chain's end.
+        Raises Rejected for a number behind the chain's end.
         """
         head = (await self.audit_head()).seq
-        if not 0 <= after <= head:
-            raise Invalid("after", after, f"at most {head}, the end of the chain; a restored database ends earlier")
+        if after > head:
+            raise Rejected(f"there was no event {after}: the last one is {head}. Was the database restored?")
         top = head if sight.swap_id is not None else min(head, after + SPAN)
         rows = await self._all(visible(sight).where(m.Audit.seq > after, m.Audit.seq <= top).limit(limit))
         events = tuple(to_event(AuditEntry(**row)) for row in rows)
@@ -175,14 +188,14 @@ class EventReading(Asking):
     ) -> Proof:
         """That entry `seq` is in the chain that ends, or ended, with entry `head`. after: where this page goes on.
 
-        Raises Invalid for numbers that are not in the chain, or not in this order.
+        Raises `NotHere` for numbers that are not in the chain, or not in this order.
         """
         end = (await self.audit_head()).seq
         head = end if head is None else head
         after = seq if after is None else after
         for field, value, least, most in (("seq", seq, 1, end), ("head", head, seq, end), ("after", after, seq, head)):
             if not least <= value <= most:
-                raise Invalid(field, value, f"the number of an entry from {least} to {most}")
+                raise NotHere(field, value, f"the number of an entry from {least} to {most}")
         last = min(after + limit, head)
         page = and_(m.Audit.seq > after, m.Audit.seq <= last)
         rows = await self._all(select(m.Audit.__table__).where(or_(page, m.Audit.seq.in_((seq, head)))))

@@ -74,6 +74,7 @@ class Swap(Base):
     next_due_at: Mapped[int | None] = mapped_column(index=True)  # 0: now. None: only when something happens
     watched: Mapped[bool] = mapped_column(index=True)
 
+    approved: Mapped[bool]  # by somebody at some time: there are rows in table approvals
     owner: Mapped[str] = mapped_column(index=True)  # the tenant whose key made it; "" for the house itself
     frozen_at: Mapped[int | None]  # a dispute is open: no secret is shown, nothing new is locked
 
@@ -346,6 +347,7 @@ class Webhook(Base):
     __tablename__ = "webhooks"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    approved: Mapped[bool]  # by somebody at some time: there are rows in table approvals
     owner: Mapped[str] = mapped_column(index=True)  # the tenant whose swaps it hears of; "" is the house, of all
     url: Mapped[str]
     types: Mapped[str]  # [] for all

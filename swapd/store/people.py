@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
 
-from swapd.errors import Invalid, Rejected
+from swapd.errors import Rejected
 from swapd.protocol.terms import Role
 from swapd.store import models as m
 from swapd.store.clock import unix_now
+from swapd.store.errors import NotHere
 from swapd.store.reading import NEXT_INDEX, SwapReading
 from swapd.store.records import DisputeRow, DisputeState
 from swapd.store.rows import approval_digest, approval_place, to_dispute
@@ -50,7 +51,7 @@ class PeopleReading(SwapReading):
         """Raises Invalid for one that is not here."""
         row = await self._one(select(m.Dispute.__table__).where(m.Dispute.id == dispute_id))
         if row is None:
-            raise Invalid("dispute", dispute_id, "the id of a dispute in this database")
+            raise NotHere("dispute", dispute_id, "the id of a dispute in this database")
         return to_dispute(row)
 
     async def stakes(self, party: str, since: int) -> dict[str, int]:
@@ -138,7 +139,7 @@ class PeopleWriting(SwapWriting, PeopleReading):
         await self._change(dispute.swap_id, frozen_at=None, forced_at=unix_now())
 
     async def consent(self, swap_id: str, role: Role, consent: bytes, by: str) -> None:
-        """A leg's receiver gives it back. by: who that is. The caller has checked what it signed."""
+        """A leg's receiver gives it back, of a swap whose refund was forced. by: who that is. The caller has checked what it signed."""
         await self._held(swap_id)
         row = self._insert(m.Consent).values(swap_id=swap_id, role=role, consent=consent, given_at=unix_now())
         same = ["swap_id", "role"]
@@ -160,7 +161,7 @@ class PeopleWriting(SwapWriting, PeopleReading):
         }
         row = self._insert(m.Approval).values(swap_id=swap_id, operator=operator, **values)
         await self._connection.execute(row.on_conflict_do_update(index_elements=["swap_id", "operator"], set_=values))
-        await self._change(swap_id)
+        await self._change(swap_id, approved=True)
         self.audit("approval given", swap_id, by=operator, expires_at=now + seconds)
 
     async def withdraw_approval(self, swap_id: str, operator: str) -> None:

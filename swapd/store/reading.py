@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, tuple_
 
 from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
@@ -17,7 +17,7 @@ from swapd.store import audit
 from swapd.store import models as m
 from swapd.store.asking import Asking, Query
 from swapd.store.codec import loads
-from swapd.store.errors import DamagedRow
+from swapd.store.errors import DamagedRow, NotHere
 from swapd.store.records import (
     AuditEntry,
     AuditHead,
@@ -119,7 +119,7 @@ class SwapReading(Asking):
         if damaged:
             raise damaged[0]
         if not found:
-            raise Invalid("effect", effect_id, "the id of an effect in this database")
+            raise NotHere("effect", effect_id, "the id of an effect in this database")
         return found[0]
 
     async def damage(self) -> tuple[DamagedRow, ...]:
@@ -259,8 +259,7 @@ class SwapReading(Asking):
         sightings = await self._grouped(
             select(m.Sighting.__table__).where(m.Sighting.swap_id.in_(ids)).order_by(m.Sighting.id), "swap_id"
         )
-        approvals = await self._grouped(select(m.Approval.__table__).where(m.Approval.swap_id.in_(ids)), "swap_id")
-        consents = await self._grouped(select(m.Consent.__table__).where(m.Consent.swap_id.in_(ids)), "swap_id")
+        approvals, consents = await self._agreed(swaps)
         good, damaged = [], []
         for row in swaps:
             key = row["id"]
@@ -269,6 +268,18 @@ class SwapReading(Asking):
             except DamagedRow as error:
                 damaged.append(error)
         return Found(tuple(good), tuple(damaged))
+
+    async def _agreed(self, swaps: list[RowMapping]) -> tuple[defaultdict[str, list[RowMapping]], ...]:
+        """Approvals and consents, of the few swaps that have any."""
+        approved = [row["id"] for row in swaps if row["approved"]]
+        forced = [row["id"] for row in swaps if row["forced_at"] is not None]
+        approvals = select(m.Approval.__table__).where(m.Approval.swap_id.in_(approved))
+        consents = select(m.Consent.__table__).where(m.Consent.swap_id.in_(forced))
+        nothing: defaultdict[str, list[RowMapping]] = defaultdict(list)
+        return (
+            await self._grouped(approvals, "swap_id") if approved else nothing,
+            await self._grouped(consents, "swap_id") if forced else nothing,
+        )
 
     async def _effects(self, which: ColumnElement[bool]) -> tuple[tuple[EffectRow, ...], tuple[DamagedRow, ...]]:
         effects = await self._all(select(m.Effect.__table__).where(which).order_by(m.Effect.id))
@@ -294,4 +305,4 @@ class SwapReading(Asking):
 
 
 def no_such_swap(swap_id: str) -> Invalid:
-    return Invalid("swap", swap_id, "the id of a swap in this database")
+    return NotHere("swap", swap_id, "the id of a swap in this database")

@@ -22,7 +22,7 @@ from swapd.store import spare as spares
 from swapd.store.backup import BACKUP, Backup, write_backup
 from swapd.store.health import AWAY, Health, is_trouble, words
 from swapd.store.restore import Owner, Restored
-from swapd.store.sealing import Sealer
+from swapd.store.sealing import Sealer, seal, unseal
 from swapd.store.transaction import Reading, Transaction
 
 WRITE_SECONDS = 90
@@ -129,6 +129,14 @@ class Store:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+    def seal(self, place: str, content: bytes) -> bytes:
+        """For what is handed out and comes back, such as the cursor of a page: opens nowhere but at this place."""
+        return seal(self._sealer, place, content)
+
+    def unseal(self, place: str, sealed: bytes) -> bytes:
+        """Raises a `SwapdError` for whatever was not sealed for this place."""
+        return unseal(self._sealer, place, sealed)
 
     @property
     def trouble(self) -> str:

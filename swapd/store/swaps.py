@@ -72,6 +72,7 @@ class SwapWriting(Writing):
                 next_due_at=0,
                 watched=True,
                 owner="",
+                approved=False,
                 expired=False,
                 reveal_sent=False,
                 restored_at=unix_now() if restored else None,

@@ -6,6 +6,8 @@ from swapd.errors import Invalid
 from swapd.store import models as m
 from swapd.store.deliveries import WebhookWriting
 from swapd.store.events import EventReading
+from swapd.store.figures import FigureReading
+from swapd.store.keys import KeyReading, KeyWriting
 from swapd.store.leases import Leasing
 from swapd.store.outbox import OutboxWriting
 from swapd.store.people import PeopleReading, PeopleWriting
@@ -16,11 +18,13 @@ from swapd.store.webhooks import WebhookReading
 __all__ = ["Reading", "Transaction"]
 
 
-class Reading(PeopleReading, EventReading, WebhookReading):
+class Reading(PeopleReading, EventReading, WebhookReading, KeyReading, FigureReading):
     """A transaction that only reads."""
 
 
-class Transaction(PeopleWriting, RequestWriting, ScanWriting, OutboxWriting, Leasing, WebhookWriting, Reading):
+class Transaction(
+    PeopleWriting, RequestWriting, ScanWriting, OutboxWriting, Leasing, WebhookWriting, KeyWriting, Reading
+):
     """All of it or nothing, the audit entries included."""
 
     async def bind(self, key: str, value: str) -> None:

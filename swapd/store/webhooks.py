@@ -14,7 +14,7 @@ from swapd.store import models as m
 from swapd.store.asking import Asking
 from swapd.store.clock import unix_now
 from swapd.store.codec import loads
-from swapd.store.errors import DamagedRow
+from swapd.store.errors import DamagedRow, NotHere
 from swapd.store.events import Event
 from swapd.store.sealing import Sealer, unseal
 
@@ -174,7 +174,7 @@ def previous_place(webhook_id: str, owner: str, url: str) -> str:
 
 
 def no_such_webhook(webhook_id: str) -> Invalid:
-    return Invalid("webhook", webhook_id, "the id of a webhook in this database")
+    return NotHere("webhook", webhook_id, "the id of a webhook in this database")
 
 
 def _types(row: RowMapping) -> tuple[str, ...]:

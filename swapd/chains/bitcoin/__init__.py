@@ -16,6 +16,10 @@ funding.py      a lock, paid by the node's wallet
 stuck.py        a lock that hangs: replaced, or taken back
 spending.py     a claim or a refund, with the fee that is right now
 batch.py        several of them in one transaction
+ahead.py        claims and refunds signed in advance, for a watchtower
+psbt.py         partially signed transactions, read and written          (pure)
+cooperate.py    a refund before the timelock, with the receiver's signature
+handover.py     what others sign for their own claims and refunds
 fate.py         what became of a transaction
 health.py       what is right and wrong with the node
 chain.py        all of it as one `HtlcChain`

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bitcoin.core import CTransaction, CTxInWitness, CTxWitness
-from bitcoin.core.script import CScriptWitness
 from bitcoin.core.serialize import SerializationError
 from coincurve import PublicKey
 
@@ -101,10 +99,20 @@ class Ahead:
         seconds_left: int,
     ) -> SignedTx | None:
         """See `SignsAhead.pick`."""
-        coin = _coin(effect, watched, coins)
+        coin = unspent(effect, watched, coins)
         ladder = self._ladder_for(effect.kind, watched, coin, prepared)
+        chosen = await self.choose(effect.kind, coin, ladder, market, seconds_left)
+        if chosen is None:
+            return None
+        return _filled(chosen, watched, preimage) if effect.kind is EffectKind.CLAIM else chosen
+
+    async def choose(
+        self, kind: EffectKind, coin: Coin, ladder: Sequence[SignedTx], market: Market, seconds_left: int
+    ) -> SignedTx | None:
+        """Of a ladder, cheapest first: the lowest rung that pays what is right now and outbids what is pending, else
+        the highest. None while what is pending does the same and is good enough, or nothing better was signed."""
         rival = await self._rival(coin)
-        alike = coin.spend is not None and (coin.spend.preimage is not None) is (effect.kind is EffectKind.CLAIM)
+        alike = coin.spend is not None and (coin.spend.preimage is not None) is (kind is EffectKind.CLAIM)
         if (
             rival is not None
             and alike
@@ -118,8 +126,7 @@ class Ahead:
                 return None  # nothing better was signed: what is out there stays
             asked = f"outbids {rival.fee} satoshi" if rival else f"pays the {market.minimum} sat/vB that are asked"
             raise Rejected(f"of what was signed ahead, up to {ladder[-1].rate} sat/vB, nothing {asked}")
-        chosen = next((tx for tx in able if tx.rate >= wanted), able[-1])
-        return _filled(chosen, watched, preimage) if effect.kind is EffectKind.CLAIM else chosen
+        return next((tx for tx in able if tx.rate >= wanted), able[-1])
 
     def _ladder_for(
         self, kind: EffectKind, watched: WatchedLeg, coin: Coin, prepared: Sequence[Prepared]
@@ -178,13 +185,13 @@ class Ahead:
         return Spend(coin.outpoint, coin.amount, htlc_script(terms), self._payout(kind, watched), fee, locktime)
 
 
-def rungs(lowest: int, highest: int) -> list[int]:
-    """Rates (sat/vB) from the lowest to the highest, each about `STEP` times the one before; none if they cross."""
+def rungs(lowest: int, highest: int, step: int = STEP) -> list[int]:
+    """Rates (sat/vB) from the lowest to the highest, each about `step` times the one before; none if they cross."""
     if lowest > highest:
         return []
     rates = [lowest]
-    while rates[-1] * STEP < highest:
-        rates.append(rates[-1] * STEP)
+    while rates[-1] * step < highest:
+        rates.append(rates[-1] * step)
     return rates if rates[-1] == highest else [*rates, highest]
 
 
@@ -195,7 +202,7 @@ def _key_of(kind: EffectKind, watched: WatchedLeg) -> bytes:
     return parse_pubkey(terms.sender, "sender")
 
 
-def _coin(effect: Effect, watched: WatchedLeg, coins: Sequence[Coin]) -> Coin:
+def unspent(effect: Effect, watched: WatchedLeg, coins: Sequence[Coin]) -> Coin:
     """That the effect is about, in a block and spent in none."""
     leg = the_leg(coins, watched.leg.terms.amount)
     coin = leg if effect.stray is None else next((c for c in coins if str(c.outpoint) == effect.stray), None)
@@ -214,8 +221,5 @@ def _filled(tx: SignedTx, watched: WatchedLeg, preimage: bytes | None) -> Signed
     """The claim with its preimage. The txid stays: it does not cover witnesses (BIP 141)."""
     if preimage is None or not opens(preimage, watched.leg.terms.hashlock):
         raise Invalid("preimage", "one that does not fit", "the 32 bytes whose SHA-256 is the hashlock")
-    holed = CTransaction.deserialize(tx.raw)
-    _, *rest = holed.wit.vtxinwit[0].scriptWitness.stack
-    witness = CTxWitness([CTxInWitness(CScriptWitness([preimage, *rest]))])
-    whole = CTransaction(holed.vin, holed.vout, holed.nLockTime, holed.nVersion, witness)
-    return SignedTx(tx.txid, bytes(whole.serialize()), tx.fee, tx.rate, spends=tx.spends)
+    _, *rest = transaction.read(tx.raw).inputs[0].witness
+    return SignedTx(tx.txid, transaction.with_witness(tx.raw, [preimage, *rest]), tx.fee, tx.rate, spends=tx.spends)

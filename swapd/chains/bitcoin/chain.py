@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from swapd.chains.abilities import Clues, Prepared, Trace
+from swapd.chains.abilities import Clues, ConsentRequest, Prepared, Submitted, Trace
 from swapd.chains.alarm import Alarms
 from swapd.chains.base import (
     ChainClock,
@@ -23,19 +23,24 @@ from swapd.chains.base import (
     WatchedLeg,
 )
 from swapd.chains.bitcoin import blocks, fees, health, people, watch
+from swapd.chains.bitcoin.ahead import unspent
 from swapd.chains.bitcoin.blocks import satoshi
+from swapd.chains.bitcoin.cooperate import Cooperation, open_coin
 from swapd.chains.bitcoin.discover import Discovery
 from swapd.chains.bitcoin.fate import fate_of
 from swapd.chains.bitcoin.fees import Market, Purse
 from swapd.chains.bitcoin.funding import CAREFUL_VSIZE, MINED, Funding
-from swapd.chains.bitcoin.look import view_of
+from swapd.chains.bitcoin.handover import PATIENCE_OF_OWNERS, Handover
+from swapd.chains.bitcoin.look import Coin, view_of
 from swapd.chains.bitcoin.peer import Peer, peers
+from swapd.chains.bitcoin.pool import simulate
 from swapd.chains.bitcoin.script import htlc_address
 from swapd.chains.bitcoin.settings import BitcoinSettings
 from swapd.chains.bitcoin.spending import Keys
 from swapd.chains.bitcoin.stuck import Stuck
 from swapd.chains.bitcoin.transaction import Outpoint
 from swapd.chains.bitcoin.unseen import unseen
+from swapd.chains.calls import Observer
 from swapd.chains.endpoints import PATIENCE_SECONDS, SCAN_PATIENCE_SECONDS, Endpoints
 from swapd.chains.quorum import fate_of as agreed_fate
 from swapd.chains.quorum import hints_of, middle, scan_of, time_of
@@ -81,8 +86,18 @@ class BitcoinChain:
         self.rpc = first.rpc
         self._spending = first.spending
         self._funding = Funding(self.rpc, settings.network, settings.fee, alarms)
+        self._cooperation = Cooperation(settings.network, settings.fee, keys)
+        self._handover = Handover(settings.network, settings.fee, self._cooperation)
         self._stuck = Stuck(self._funding, settings.fee, alarms)
         self._alarms = alarms
+
+    def observe(self, observer: Observer) -> None:
+        for peer in self._endpoints.nodes:
+            peer.rpc.observer = observer
+
+    @property
+    def holding(self) -> Mapping[str, int]:
+        return self._alarms.holding + self._endpoints.holding
 
     @property
     def in_order(self) -> bool:
@@ -208,6 +223,8 @@ class BitcoinChain:
 
         async def spend(peer: Peer) -> SignedTx | None:
             coins = await peer.look.coins(leg)
+            if effect.kind is EffectKind.REFUND and leg.consent and not effect.stray and not await _is_due(peer, leg):
+                return await self._early(peer, effect, leg, coins, sent, market, left)
             found = await peer.spending.plan(effect, leg, coins, preimage, sent, market, now)
             if found is None:
                 return None
@@ -215,6 +232,25 @@ class BitcoinChain:
 
         tx = await self._endpoints.first(spend)
         return Ready(tx) if tx else None
+
+    async def _early(
+        self,
+        peer: Peer,
+        effect: Effect,
+        leg: WatchedLeg,
+        coins: Sequence[Coin],
+        sent: Sequence[SignedTx],
+        market: Market,
+        left: int,
+    ) -> SignedTx | None:
+        """A refund by consent, whose fees are fixed."""
+        coin = unspent(effect, leg, coins)
+        ladder = self._cooperation.ladder(leg, coin)
+        tx = await peer.ahead.choose(effect.kind, coin, ladder, market, left)
+        if tx is None or tx.txid in {each.txid for each in sent}:
+            return None
+        await simulate(peer.rpc, tx.raw)
+        return tx
 
     def prepares(self, tx: SignedTx) -> bool:
         return False
@@ -254,6 +290,35 @@ class BitcoinChain:
             return await peer.ahead.pick(effect, leg, await peer.look.coins(leg), prepared, preimage, market, left)
 
         return await self._endpoints.first(by)
+
+    # -- what others sign ------------------------------------------------------------------------------------------
+
+    # What strangers give is looked at apart from any node, whose fault it would be taken for if it broke our code.
+
+    async def consent_wanted(self, leg: WatchedLeg) -> ConsentRequest:
+        return self._cooperation.wanted(leg, await self._coins(leg))
+
+    async def check_consent(self, leg: WatchedLeg, consent: bytes) -> None:
+        self._cooperation.signatures(leg, open_coin(leg, await self._coins(leg)), consent)
+
+    async def own_consent(self, leg: WatchedLeg) -> bytes:
+        return self._cooperation.own(leg, await self._coins(leg))
+
+    async def claim_for_owner(self, leg: WatchedLeg, preimage: bytes | None = None) -> Instructions:
+        market = await self._market(PATIENCE_OF_OWNERS)
+        return self._handover.claim(leg, await self._coins(leg), market, preimage)
+
+    async def refund_for_owner(self, leg: WatchedLeg) -> Instructions:
+        market = await self._market(PATIENCE_OF_OWNERS)
+        return self._handover.refund(leg, await self._coins(leg), market)
+
+    async def check_signed(self, leg: WatchedLeg, raw: bytes) -> Submitted:
+        submitted = self._handover.submitted(leg, await self._coins(leg), raw)
+        await self._endpoints.first(lambda peer: simulate(peer.rpc, submitted.tx.raw))
+        return submitted
+
+    async def _coins(self, leg: WatchedLeg) -> Sequence[Coin]:
+        return await self._endpoints.first(lambda peer: peer.look.coins(leg))
 
     # -- people ----------------------------------------------------------------------------------------------------
 
@@ -304,6 +369,12 @@ class BitcoinChain:
             middle([each.minimum for each in said]),
             middle([each.increment for each in said]),
         )
+
+
+async def _is_due(peer: Peer, leg: WatchedLeg) -> bool:
+    """Whether the next block takes a refund without anybody's consent."""
+    _, median_time = await blocks.tip(peer.rpc)
+    return leg.leg.terms.timelock < median_time
 
 
 async def _hash_at(peer: Peer, height: int) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from swapd.chains.bitcoin.settings import BitcoinSettings
+from swapd.chains.calls import Observer, host_of, nobody
 from swapd.chains.standing import NoAnswer, pause_of
 from swapd.chains.words import quoted
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
@@ -85,6 +86,8 @@ class Rpc:
         self._ids = itertools.count(1)
         self._loading = asyncio.Lock()
         self.calls = 0
+        self.observer: Observer = nobody
+        self._host = host_of(url)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -141,6 +144,10 @@ class Rpc:
 
     async def _post(self, path: str, body: Any, words: str, unclear: _Unclear) -> Any:
         self.calls += 1
+        with self.observer(self._host, words):
+            return await self._answer(path, body, words, unclear)
+
+    async def _answer(self, path: str, body: Any, words: str, unclear: _Unclear) -> Any:
         where = f"bitcoin node, {words}"
         try:
             auth = self._credentials()

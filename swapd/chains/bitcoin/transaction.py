@@ -52,8 +52,9 @@ def claim_witness_bytes(signature: int) -> int:
     return _witness_bytes(_PREIMAGE, signature, SCRIPT_BYTES)
 
 
-def refund_witness_bytes(signature: int) -> int:
-    return _witness_bytes(signature, _KEY, 0, SCRIPT_BYTES)
+def refund_witness_bytes(signature: int, consent: int = 0) -> int:
+    """consent: of the receiver's signature, if it agrees; else nothing."""
+    return _witness_bytes(signature, _KEY, consent, SCRIPT_BYTES)
 
 
 def input_vbytes(witness_bytes: int) -> float:
@@ -155,6 +156,10 @@ class Spend:
         """The whole transaction with these witness items before the script."""
         return self._joint.with_witnesses(items)
 
+    def unsigned(self) -> bytes:
+        """The same without any witness."""
+        return bytes(self._joint._unsigned().serialize())
+
     @property
     def _joint(self) -> Joint:
         spent = HtlcInput(self.outpoint, self.amount, self.script)
@@ -189,9 +194,17 @@ def claim_items(preimage: bytes, signature: bytes) -> tuple[bytes, ...]:
     return preimage, _typed(signature)
 
 
-def refund_items(refund_key: bytes, signature: bytes) -> tuple[bytes, ...]:
-    # the empty item stands for the claim key's signature: anything else that is not valid breaks NULLFAIL (BIP 146)
-    return _typed(signature), refund_key, b""
+def refund_items(refund_key: bytes, signature: bytes, consent: bytes = b"") -> tuple[bytes, ...]:
+    """consent: the claim key's signature, likewise; with it no timelock is asked for."""
+    # nothing stands for no consent: anything else that is not valid breaks NULLFAIL (BIP 146)
+    return _typed(signature), refund_key, _typed(consent) if consent else b""
+
+
+def with_witness(unsigned: bytes, items: Sequence[bytes]) -> bytes:
+    """A transaction of one input, whole with these witness items, the script among them."""
+    bare = CTransaction.deserialize(unsigned)
+    witness = CTxWitness([CTxInWitness(CScriptWitness(list(items)))])
+    return bytes(CTransaction(bare.vin, bare.vout, bare.nLockTime, bare.nVersion, witness).serialize())
 
 
 def _typed(signature: bytes) -> bytes:

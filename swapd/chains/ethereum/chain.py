@@ -20,6 +20,7 @@ from swapd.chains.base import (
     SignedTx,
     WatchedLeg,
 )
+from swapd.chains.calls import Observer
 from swapd.chains.endpoints import SCAN_PATIENCE_SECONDS, Endpoints
 from swapd.chains.ethereum import cooperate, handover, people, wallet
 from swapd.chains.ethereum.act import Actor
@@ -83,6 +84,14 @@ class EthereumChain:
             field = f"chains.{self.name}.assets.{symbol}.token"
             if asset.token and checksummed(field, asset.token) != asset.token:
                 raise Invalid(field, asset.token, "an address with its EIP-55 checksum")
+
+    def observe(self, observer: Observer) -> None:
+        for rpc in self._rpcs:
+            rpc.observer = observer
+
+    @property
+    def holding(self) -> Mapping[str, int]:
+        return self._alarms.holding + self._endpoints.holding
 
     @property
     def in_order(self) -> bool:

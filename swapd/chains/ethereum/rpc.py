@@ -17,6 +17,7 @@ from aiohttp import (
     TCPConnector,
 )
 
+from swapd.chains.calls import Observer, host_of, nobody
 from swapd.chains.standing import NoAnswer, pause_of
 from swapd.chains.words import quoted
 from swapd.errors import Rejected, Unavailable, Unknown
@@ -74,6 +75,8 @@ class Rpc:
         self._timeout = timeout_seconds
         self._ids = itertools.count(1)
         self._session: ClientSession | None = None
+        self.observer: Observer = nobody
+        self._host = host_of(url)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -117,6 +120,10 @@ class Rpc:
         return str(answer["result"])
 
     async def _ask(self, method: str, params: tuple[object, ...]) -> dict[str, Any]:
+        with self.observer(self._host, method):
+            return await self._answer(method, params)
+
+    async def _answer(self, method: str, params: tuple[object, ...]) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._post(method, params)

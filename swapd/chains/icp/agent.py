@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from swapd.chains.calls import Observer
 from swapd.chains.icp import bls, cbor, certificate, envelope, principal
 from swapd.chains.icp.boundaries import Boundaries
 from swapd.chains.icp.certificate import Certificate
@@ -121,6 +122,10 @@ class Agent:
 
     async def close(self) -> None:
         await self._nodes.close()
+
+    def observe(self, observer: Observer) -> None:
+        """See `abilities.Observed`."""
+        self._nodes.observe(observer)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 

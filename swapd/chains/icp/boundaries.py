@@ -11,10 +11,9 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from swapd.chains.icp.transport import Answer, Transport, Unanswered
+from swapd.chains.calls import Observer
+from swapd.chains.icp.transport import OVERLOADED, Answer, Transport, Unanswered
 from swapd.errors import Rejected, SwapdError, Unavailable, Unknown
-
-_OVERLOADED = 429
 
 
 class Boundaries:
@@ -31,6 +30,10 @@ class Boundaries:
         for node in self._nodes:
             await node.close()
 
+    def observe(self, observer: Observer) -> None:
+        for node in self._nodes:
+            node.observer = observer
+
     async def ask(self, path: str, body: bytes) -> Answer:
         """The first answer that is one. Raises Unanswered if no node gives any."""
         answer: Answer | None = None
@@ -41,7 +44,7 @@ class Boundaries:
             except Unanswered as error:
                 trouble = error
             else:
-                if answer.status < 500 and answer.status != _OVERLOADED:
+                if answer.status < 500 and answer.status != OVERLOADED:
                     return answer
             self._turn(node)
         if answer is None:

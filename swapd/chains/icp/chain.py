@@ -20,6 +20,7 @@ from swapd.chains.base import (
     Tip,
     WatchedLeg,
 )
+from swapd.chains.calls import Observer
 from swapd.chains.icp import people
 from swapd.chains.icp.act import Actor, IcpDraft
 from swapd.chains.icp.agent import Agent
@@ -83,6 +84,14 @@ class IcpChain:
         listed = [parse(f"chains.{name}.marketplaces", each) for each in settings.marketplaces]
         log = Log(self._canister, settings.most_blocks)
         self.board = Board(principal, self._watcher, log, self._actor, listed) if listed else None
+
+    def observe(self, observer: Observer) -> None:
+        self._agent.observe(observer)
+
+    @property
+    def holding(self) -> Mapping[str, int]:
+        """What is wrong here is told by errors alone."""
+        return {}
 
     @property
     def in_order(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from swapd.chains.calls import Observer, host_of, nobody
 from swapd.chains.words import quoted
 
 MOST_BYTES = 2**20 * 5 // 2
@@ -14,6 +15,8 @@ MOST_BYTES = 2**20 * 5 // 2
 
 _CBOR = {"content-type": "application/cbor", "accept-encoding": "identity"}
 """Not compressed: what unpacks to a thousand times its size would have to be unpacked to be measured."""
+
+OVERLOADED = 429
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -37,11 +40,22 @@ class Answer:
         return f"HTTP {self.status}: {quoted(self.content.decode(errors='replace'))}"
 
 
+class _Unwell(Exception):
+    """What the node says of itself, for whoever observes it: the caller gets the answer as it is."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.overloaded = answer.status == OVERLOADED
+
+
 class Transport:
     """url: of the API, without the path. timeout: seconds for one request, all in all."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._timeout = timeout
+        self.observer: Observer = nobody
+        self._host = host_of(url)
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=timeout,
@@ -61,6 +75,16 @@ class Transport:
 
     async def _send(self, verb: str, path: str, body: bytes) -> Answer:
         """Raises Unanswered."""
+        try:
+            with self.observer(self._host, path.rpartition("/")[2]):
+                answer = await self._answer(verb, path, body)
+                if answer.status >= 500 or answer.status == OVERLOADED:
+                    raise _Unwell(answer)
+        except _Unwell as unwell:
+            return unwell.answer
+        return answer
+
+    async def _answer(self, verb: str, path: str, body: bytes) -> Answer:
         try:
             async with asyncio.timeout(self._timeout):
                 async with self._client.stream(verb, path, content=body) as response:

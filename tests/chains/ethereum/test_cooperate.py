@@ -161,8 +161,8 @@ async def test_a_receiver_that_is_a_contract_agrees_by_its_own_word_and_may_take
 async def test_a_receivers_code_may_not_burn_swapds_gas(world: World) -> None:
     leg = world.leg()
     await world.lock(leg)
-    # counts down from 4,000 before it says yes
-    await world.node.rpc("anvil_setCode", world.bob, "0x610fa05b600190038060035750631626ba7e60e01b5f5260205ff3")
+    # counts down from 65,535 before it says yes
+    await world.node.rpc("anvil_setCode", world.bob, "0x61ffff5b600190038060035750631626ba7e60e01b5f5260205ff3")
     await world.chain.check_consent(leg, b"yes")
     with pytest.raises(Rejected, match="200000 gas"):
         await world.draft(REFUND, replace(leg, consent=b"yes"))

@@ -1,0 +1,51 @@
+"""The application: routers, the doors before them, and the document that describes it all.
+
+To add routes: a module in `swapd/api/routes/` with a `router`, and its line in `ROUTERS`. Each route names its roles
+(`access.allows`) and has its row in the role matrix (tests/api/test_role_matrix.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from swapd import __version__
+from swapd.api import document, problems
+from swapd.api.doors import Doors, doors_of
+from swapd.api.routes import keys, system
+from swapd.api.service import Service
+
+ROUTERS: tuple[APIRouter, ...] = (
+    system.router,
+    keys.router,
+)
+
+
+def make_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI:
+    docs = service.settings.api.docs
+    app = FastAPI(
+        title="swapd",
+        version=__version__,
+        summary="Atomic swaps between chains, with your own nodes and your own keys",
+        openapi_url="/openapi.json" if docs else None,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.service = service
+    for router in routers:
+        app.include_router(router)
+    problems.install(app)
+    doors = doors_of(routers)
+    app.state.doors = doors
+    app.openapi = lambda: document.describe(app, doors)  # type: ignore[method-assign]
+    app.add_middleware(Doors, service=service, doors=doors)
+    return app
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of its function: a test sees that there are no two."""
+    return route.name
