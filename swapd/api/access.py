@@ -3,13 +3,12 @@
     @router.get("/v1/swaps")
     async def list_swaps(caller: Annotated[Caller, Depends(allows(KeyRole.OPERATOR, KeyRole.MARKETPLACE))]) -> ...
 
-Every route names its roles, or is marked with `open_route`; an app with one that does neither is not made. By the time a
-route runs, `doors.Doors` has found out who the caller is; here is only asked whether it may.
-"""
+Every route names its roles, or is marked with `open_route`; an app with one that does neither is not made. By the time
+a route runs, `doors.Doors` has found out who the caller is; here is only asked whether it may."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,10 +73,14 @@ class Allows:
         caller: Caller | None = request.scope.get("swapd.caller")
         if caller is None:  # the doors let nobody in without: a route that is reached past them is closed
             raise unauthorized()
-        if caller.role not in self.roles:
-            roles = ", ".join(sorted(role.value for role in self.roles))
-            raise Problem("forbidden", f"this is for {roles}; the key {caller.name} is for {caller.role.value}")
+        require_role(caller, self.roles)
         return caller
+
+
+def require_role(caller: Caller, roles: Set[KeyRole]) -> None:
+    if caller.role not in roles:
+        wanted = ", ".join(sorted(role.value for role in roles))
+        raise Problem("forbidden", f"this is for {wanted}; the key {caller.name} is for {caller.role.value}")
 
 
 def allows(*roles: KeyRole) -> Allows:

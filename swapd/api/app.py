@@ -6,14 +6,14 @@ To add routes: a module in `swapd/api/routes/` with a `router`, and its line in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from swapd import __version__
-from swapd.api import document, problems
-from swapd.api.doors import Doors, doors_of
+from swapd.api import document, idempotency, problems
+from swapd.api.doors import Door, Doors, doors_of
 from swapd.api.routes import keys, system
 from swapd.api.service import Service
 
@@ -23,14 +23,21 @@ ROUTERS: tuple[APIRouter, ...] = (
 )
 
 
+DOCS = ("/openapi.json", "/docs")
+"""Shown where `api.docs` is on, to everybody who can reach the port."""
+
+VERSION = "1"
+"""Of the interface. What is added to it keeps the number; what would break a client gets another path beside /v1."""
+
+
 def make_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI:
     docs = service.settings.api.docs
     app = FastAPI(
         title="swapd",
-        version=__version__,
+        version=VERSION,
         summary="Atomic swaps between chains, with your own nodes and your own keys",
-        openapi_url="/openapi.json" if docs else None,
-        docs_url="/docs" if docs else None,
+        openapi_url=DOCS[0] if docs else None,
+        docs_url=DOCS[1] if docs else None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
@@ -39,10 +46,14 @@ def make_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAP
     for router in routers:
         app.include_router(router)
     problems.install(app)
+    idempotency.install(app)
     doors = doors_of(routers)
     app.state.doors = doors
     app.openapi = lambda: document.describe(app, doors)  # type: ignore[method-assign]
-    app.add_middleware(Doors, service=service, doors=doors)
+    shown = tuple(
+        Door("GET", path, re.compile(re.escape(path) + "$"), frozenset(), frozenset({"open"})) for path in DOCS
+    )
+    app.add_middleware(Doors, service=service, doors=(*doors, *shown) if docs else doors)
     return app
 
 

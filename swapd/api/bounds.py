@@ -94,7 +94,11 @@ class Disconnected(Exception):
 def check_type(headers: Headers) -> None:
     kind, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
     charsets = {p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")}
-    if kind != "application/json" or not charsets <= {"utf-8"} or headers.get("content-encoding", "identity") != "identity":
+    if (
+        kind != "application/json"
+        or not charsets <= {"utf-8"}
+        or headers.get("content-encoding", "identity") != "identity"
+    ):
         raise Problem("unsupported-media-type", headers={"Accept": "application/json"})
 
 

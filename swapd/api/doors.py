@@ -22,7 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from swapd.api import keys, signing
-from swapd.api.access import Allows, Caller, caller_of, marks, unauthorized
+from swapd.api.access import Allows, Caller, caller_of, marks, require_role, unauthorized
 from swapd.api.bounds import Disconnected, check_head, read_body
 from swapd.api.problems import Problem, explain
 from swapd.api.service import Service
@@ -113,12 +113,14 @@ class Doors:
                 if signing.is_signed(headers):
                     body = await read_body(scope, receive, settings)
                 key = await self._key(scope, headers, body or b"")
-                scope["swapd.caller"] = caller_of(key)
+                scope["swapd.caller"] = caller = caller_of(key)
                 self._service.uses.note(key.id)
                 if door is None or "exit" not in door.marks:
                     answer.headers = await self._service.rates.take(key.id, key.rate)
                     line = self._service.rates.stream if door and "stream" in door.marks else self._service.rates.turn
                     await held.enter_async_context(line(key.id))
+                if door is not None:
+                    require_role(caller, door.roles)
             if body is None:
                 body = await read_body(scope, receive, settings)
             scope["swapd.body"] = body
@@ -136,14 +138,12 @@ class Doors:
         if not signed and bearer is None:
             raise unauthorized("a key is needed: Authorization: Bearer swk_...")
         address = (scope.get("client") or ("local", 0))[0]
-        check = self._signature(scope, headers, body) if signed else self._bearer(bearer["token"] if bearer else "")
         credential = _credential(headers, address)
         wait = self._service.lockout.wait(address, credential)
         if wait > 0:
-            check.close()
             after = str(int(wait) + 1)
             raise Problem("too-many-requests", "too many wrong keys from here", headers={"Retry-After": after})
-        key = await check
+        key = await (self._bearer(bearer["token"]) if bearer else self._signature(scope, headers, body))
         if key is None:
             self._service.lockout.failed(address, credential)
             raise unauthorized()
@@ -210,8 +210,8 @@ def _request_id(headers: Headers) -> str:
 
 
 def _credential(headers: Headers, address: str) -> bytes:
-    """What tells one caller's way of asking from another's, without keeping a secret: of a token its hash, of a signature
-    the key it names, together with where it comes from."""
+    """What tells one caller's way of asking from another's, without keeping a secret: of a token its hash, of a
+    signature the key it names, together with where it comes from."""
     shown = headers.get("authorization") or ""
     named = re.search(r'keyid="([0-9a-f]{16})"', headers.get("signature-input", ""))
     text = shown if shown else f"{named[1] if named else ''}@{address}"

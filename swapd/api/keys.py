@@ -56,7 +56,9 @@ def signing_key(secret: str) -> bytes:
 
 def check_name(name: str) -> str:
     if not NAME.fullmatch(name) or re.fullmatch(r"[0-9a-f]{16}", name):
-        raise Invalid("name", name, "1 to 63 of a-z, 0-9, dot, dash, underscore, from a letter on, and not like a key's id")
+        raise Invalid(
+            "name", name, "1 to 63 of a-z, 0-9, dot, dash, underscore, from a letter on, and not like a key's id"
+        )
     return name
 
 
@@ -72,7 +74,8 @@ async def issue(
     signed: bool = False,
     expires_in: int | None = None,
 ) -> tuple[KeyRow, str]:
-    """A new key and its token. known_chains: those there are; `chains` are of them, in any order. expires_in: seconds."""
+    """A new key and its token. known_chains: those there are; `chains` are of them, in any order. expires_in:
+    seconds."""
     check_name(name)
     for chain in chains:
         if chain not in known_chains:

@@ -1,7 +1,8 @@
 """Guessing keys: whoever fails again and again has to wait, longer each time.
 
-Of addresses, not of keys: who guesses at a key must not be able to shut its holder out. And not of a key that was good a
-moment ago, from wherever it comes: behind one proxy or one office router the honest share an address with the guesser.
+Of addresses, not of keys: who guesses at a key must not be able to shut its holder out. And not of a key that was good
+a moment ago, from wherever it comes: behind one proxy or one office router the honest share an address with the
+guesser.
 
 A secret has 256 bits, so guessing is hopeless anyway; the wait keeps it from costing the database anything.
 """
@@ -36,8 +37,8 @@ class _Failures:
 
 @dataclass
 class Lockout:
-    """free: failures without a wait. longest: seconds of the longest wait; an address that is quiet for as long after it
-    begins anew."""
+    """free: failures without a wait. longest: seconds of the longest wait; an address that is quiet for as long after
+    it begins anew."""
 
     free: int
     longest: float

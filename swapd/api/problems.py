@@ -1,8 +1,8 @@
 """The one shape of an error: problem details (RFC 9457).
 
-`type` is a path, /problems/KIND, whose meaning stands in `KINDS` and in docs/problems.md. What a problem says is for the
-caller: nothing of a node, of the database or of a mistake of ours is in it, only the request's id, which the log has too.
-"""
+`type` is a path, /problems/KIND, whose meaning stands in `KINDS` and in docs/problems.md. What a problem says is for
+the caller: nothing of a node, of the database or of a mistake of ours is in it, only the request's id, which the log
+has too."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ KINDS: Mapping[str, Kind] = {
     "mistake": Kind(500, "A mistake of swapd's", "Not foreseen. The log tells more under the same `request_id`."),
     "damaged": Kind(500, "Stored data is damaged", "An operator has to look: `swapd doctor`."),
     "outcome-unknown": Kind(
-        502, "Outcome unknown", "It may have happened: look before you do it again, or repeat it with its `Idempotency-Key`."
+        502,
+        "Outcome unknown",
+        "It may have happened: look before you do it again, or repeat it with its `Idempotency-Key`.",
     ),
     "unavailable": Kind(503, "Unavailable", "A node or the database does not answer. Nothing was done; try again."),
 }
@@ -83,9 +85,7 @@ _BY_STATUS = {400: "malformed", 404: "not-found", 405: "method-not-allowed", 413
 class Problem(Exception):
     """Ends a request. more: further members, such as field, expected, rule, possible_at."""
 
-    def __init__(
-        self, kind: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> None:
+    def __init__(self, kind: str, detail: str = "", *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         self.kind = KINDS[kind]
         self.type = f"/problems/{kind}"
         self.detail = detail or self.kind.meaning

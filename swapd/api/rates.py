@@ -59,9 +59,7 @@ class Rates:
         if not await self._limiter.hit(self._all, "all"):
             stats = await self._limiter.get_window_stats(self._all, "all")
             wait = max(1, math.ceil(stats.reset_time - time.time()))
-            raise Problem(
-                "too-many-requests", "all keys together ask for too much", headers={"Retry-After": str(wait)}
-            )
+            raise Problem("too-many-requests", "all keys together ask for too much", headers={"Retry-After": str(wait)})
         return headers
 
     @asynccontextmanager

@@ -51,8 +51,8 @@ class Uses:
 
 @dataclass
 class Service:
-    """daemon: the one of this process; None where only the API runs (tests). under_way: idempotency keys of requests that
-    are being worked on."""
+    """daemon: the one of this process; None where only the API runs (tests). under_way: idempotency keys of requests
+    that are being worked on."""
 
     house: House
     settings: Settings

@@ -5,10 +5,9 @@
                      keyid="0f3a91c25be07d64";alg="hmac-sha256"
     Signature: sig1=:<base64 of the HMAC>:
 
-These four parts, in this order; these four parameters, in any order; one signature. So there is nothing to negotiate and
-little to parse, and libraries that speak the standard can make it. Host and scheme are not covered: a proxy may
-change them, and the key is of this one service. The secret itself never travels; HMAC's key is `keys.signing_key`.
-"""
+These four parts, in this order; these four parameters, in any order; one signature. So there is nothing to negotiate
+and little to parse, and libraries that speak the standard can make it. Host and scheme are not covered: a proxy may
+change them, and the key is of this one service. The secret itself never travels; HMAC's key is `keys.signing_key`."""
 
 from __future__ import annotations
 
@@ -23,10 +22,13 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 
 SKEW_SECONDS = 60
-"""By which the signer's clock may differ from ours. Machines that keep time differ by a second; this forgives the rest."""
+"""By which the signer's clock may differ from ours. Machines that keep time differ by a second; this forgives the
+rest."""
 
 COVERED = '("@method" "@path" "@query" "content-digest")'
-_INPUT = re.compile(rf"(?P<label>[a-z*][a-z0-9_.*-]{{0,31}})=(?P<params>{re.escape(COVERED)}(?P<rest>;[\x20-\x7e]{{1,400}}))")
+_INPUT = re.compile(
+    rf"(?P<label>[a-z*][a-z0-9_.*-]{{0,31}})=(?P<params>{re.escape(COVERED)}(?P<rest>;[\x20-\x7e]{{1,400}}))"
+)
 _PARAMETER = re.compile(
     r';(?:created=(?P<created>[0-9]{1,12})|nonce="(?P<nonce>[A-Za-z0-9+/=_.-]{16,64})"'
     r'|keyid="(?P<keyid>[0-9a-f]{16})"|alg="(?P<alg>hmac-sha256)")'

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from swapd.chains.base import Instructions
-from swapd.cli.story import sentence
+from swapd.coordinator.sentences import sentence
 from swapd.protocol.observation import LegView
 from swapd.protocol.outlook import Deadline, outlook
 from swapd.protocol.status import Status

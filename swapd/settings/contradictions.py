@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from swapd.chains.registry import REGISTRY
 from swapd.chains.settings import ChainSettings, TimingSettings
 from swapd.errors import Invalid
-from swapd.settings.models import Settings
+from swapd.settings.models import ApiSettings, Settings
 from swapd.vault import Network
 
 LEASE_WAITS = 2
@@ -28,6 +28,7 @@ def check(settings: Settings) -> None:
     """Everything that can be known to be wrong before a node is asked. Disabled chains are not looked at."""
     _daemon(settings)
     _vault(settings)
+    _api(settings.api)
     _symbols(settings)
     for name, chain in settings.enabled_chains().items():
         _waits(name, chain, settings)
@@ -57,6 +58,33 @@ def _vault(settings: Settings) -> None:
         )
     if settings.vault.key_file == settings.vault.passphrase_file:
         raise Invalid("vault.passphrase_file", str(settings.vault.passphrase_file), "another file than key_file")
+
+
+def _api(api: ApiSettings) -> None:
+    """Whoever hears a key on the way has it: no plain http but on this machine, unless somebody says why not."""
+    if (api.tls_certificate is None) != (api.tls_key is None):
+        missing = "tls_key" if api.tls_key is None else "tls_certificate"
+        raise Invalid(
+            f"api.{missing}", "nothing", "a file, because the other one of tls_certificate and tls_key is set"
+        )
+    if not (_is_this_machine(api.host) or api.tls_certificate or api.behind_proxy):
+        raise Invalid(
+            "api.host",
+            api.host,
+            "this machine, or tls_certificate and tls_key, or behind_proxy: keys travel in headers",
+        )
+    for each in api.trusted_proxies:
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError:
+            raise Invalid("api.trusted_proxies", each, "addresses or networks, such as 10.0.0.0/8") from None
+    limits = api.limits
+    if limits.requests_per_minute > limits.requests_per_minute_all:
+        raise Invalid(
+            "api.limits.requests_per_minute",
+            limits.requests_per_minute,
+            f"at most requests_per_minute_all, {limits.requests_per_minute_all}: else one key takes everything",
+        )
 
 
 def _symbols(settings: Settings) -> None:

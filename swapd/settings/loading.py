@@ -19,6 +19,7 @@ from swapd.errors import Invalid
 from swapd.settings.contradictions import check
 from swapd.settings.keys import Key, Leaf, dotted, find
 from swapd.settings.models import (
+    ApiSettings,
     DaemonSettings,
     DatabaseSettings,
     DevnetSettings,
@@ -115,6 +116,7 @@ def _settings(given: GivenKeys) -> Settings:
         database=_section(DatabaseSettings, ("database",), given),
         vault=_section(VaultSettings, ("vault",), given),
         entry=_section(EntrySettings, ("entry",), given),
+        api=_section(ApiSettings, ("api",), given),
         watchtower=_section(WatchtowerSettings, ("watchtower",), given),
         events=_section(EventSettings, ("events",), given),
         webhooks=_section(WebhookSettings, ("webhooks",), given),

@@ -49,6 +49,34 @@ class EntrySettings(Section):
     clock_slack_seconds: Seconds
 
 
+class ApiLimits(Section):
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
+    requests_per_minute_all: Annotated[int, Field(ge=1, le=10_000_000)]
+    concurrent_per_key: Annotated[int, Field(ge=1, le=1_000)]
+    waiting_per_key: Annotated[int, Field(ge=0, le=10_000)]
+    streams_per_key: Annotated[int, Field(ge=0, le=1_000)]
+    connections_max: Annotated[int, Field(ge=1, le=100_000)]
+    wrong_keys: Annotated[int, Field(ge=0, le=1_000)]
+    lockout_seconds: Annotated[int, Field(ge=1, le=86_400)]
+
+
+class ApiSettings(Section):
+    enabled: bool
+    host: Annotated[str, Field(min_length=1, max_length=255)]
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    tls_certificate: Path | None
+    tls_key: Path | None
+    behind_proxy: bool
+    trusted_proxies: tuple[str, ...]
+    docs: bool
+    body_bytes: Annotated[int, Field(ge=1_024, le=16 * 1024 * 1024)]
+    body_seconds: Pause
+    header_bytes: Annotated[int, Field(ge=2_048, le=1024 * 1024)]
+    json_depth: Annotated[int, Field(ge=2, le=100)]
+    idempotency_days: Annotated[int, Field(ge=1, le=3_650)]
+    limits: ApiLimits
+
+
 class WatchtowerSettings(Section):
     folder: Path | None
     gas_key_file: Path | None
@@ -92,6 +120,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "database": DatabaseSettings,
     "vault": VaultSettings,
     "entry": EntrySettings,
+    "api": ApiSettings,
     "watchtower": WatchtowerSettings,
     "events": EventSettings,
     "webhooks": WebhookSettings,
@@ -111,6 +140,7 @@ class Settings:
     database: DatabaseSettings = field(repr=False)
     vault: VaultSettings
     entry: EntrySettings
+    api: ApiSettings
     watchtower: WatchtowerSettings
     events: EventSettings
     webhooks: WebhookSettings

@@ -1,9 +1,8 @@
 """Keys of the API: who may ask for what, until when, and what checks their secrets.
 
 A secret itself never comes here. `Proof.digest` tells whether somebody has it; `Proof.signing` checks signatures made
-with it, and is sealed, because whoever knows it can sign too. Every row is sealed whole: who can write to the database, but
-has no seed, makes no key and gives none more rights.
-"""
+with it, and is sealed, because whoever knows it can sign too. Every row is sealed whole: who can write to the database,
+but has no seed, makes no key and gives none more rights."""
 
 from __future__ import annotations
 
@@ -51,8 +50,8 @@ class Proof:
 @dataclass(frozen=True)
 class KeyRow:
     """A key. name: of its holder, for ever. chains: those it may use; none means all. rate: requests a minute, None for
-    what the settings say. signed: every request must bear a signature. previous: of the secret before the last rotation,
-    good until `previous_until`. All times are Unix seconds."""
+    what the settings say. signed: every request must bear a signature. previous: of the secret before the last
+    rotation, good until `previous_until`. All times are Unix seconds."""
 
     id: str
     name: str

@@ -307,8 +307,8 @@ class Audit(Base):
 
 
 class ApiKey(Base):
-    """Who may ask the API for what. Of its secret there is only what checks it: `store/keys.py`. `seal` covers every column
-    but the last use, so that a key that somebody writes into the database opens nothing."""
+    """Who may ask the API for what. Of its secret there is only what checks it: `store/keys.py`. `seal` covers every
+    column but the last use, so that a key that somebody writes into the database opens nothing."""
 
     __tablename__ = "api_keys"
 
@@ -347,7 +347,6 @@ class Webhook(Base):
     __tablename__ = "webhooks"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    approved: Mapped[bool]  # by somebody at some time: there are rows in table approvals
     owner: Mapped[str] = mapped_column(index=True)  # the tenant whose swaps it hears of; "" is the house, of all
     url: Mapped[str]
     types: Mapped[str]  # [] for all

@@ -12,7 +12,7 @@ import pytest
 import swapd
 from swapd.chains.base import TxState
 from swapd.cli import story
-from swapd.cli.story import sentence
+from swapd.coordinator.sentences import sentence
 from swapd.store import AuditEntry, EffectState
 
 SOURCES = Path(swapd.__file__).parent

@@ -84,10 +84,12 @@ class Tx:
 
 @dataclass
 class Chain:
-    """Blocks of transactions of one leg. `skew`: how far its timestamps are from true time."""
+    """Blocks of transactions of one leg. `skew`: how far its timestamps are from true time. `given_back`: its receiver
+    has signed a refund before the timelock."""
 
     leg: Leg
     skew: int = 0
+    given_back: bool = False
     blocks: list[list[Tx]] = field(default_factory=list)
     times: list[int] = field(default_factory=lambda: [START])
     mempool: list[Tx] = field(default_factory=list)
@@ -115,7 +117,7 @@ class Chain:
             return state is LegState.ABSENT
         if state is not LegState.LOCKED:
             return False
-        return tx.kind is EffectKind.CLAIM or self.clock >= self.leg.terms.timelock
+        return tx.kind is EffectKind.CLAIM or self.given_back or self.clock >= self.leg.terms.timelock
 
     def send(self, tx: Tx) -> None:
         if tx not in self.mempool and not any(tx in block for block in self.blocks):

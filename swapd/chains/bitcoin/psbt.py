@@ -1,8 +1,8 @@
 """Partially signed transactions (BIP 174, version 0), as far as a leg's spend needs them.
 
-Written: the unsigned transaction; of each input what it spends, its witness script, the one kind of signature that is
-wanted, signatures, and a preimage. Read: the same, and a witness that is whole already. What else stands in one is
-passed over.
+Written and read: the unsigned transaction; of each input what it spends, its witness script, signatures, preimages, and
+a witness that is whole already. What else stands in one is passed over. The kind of signature is not written, as none
+said is SIGHASH_ALL: Bitcoin Core refuses to sign where it is said and not asked for in its call, too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from bitcoin.core import CTransaction, CTxOut
-from bitcoin.core.script import SIGHASH_ALL, CScript, CScriptWitness
+from bitcoin.core.script import CScript, CScriptWitness
 from bitcoin.core.serialize import BytesSerializer, SerializationError
 
 from swapd.chains.bitcoin.script import output_script
@@ -23,7 +23,7 @@ MOST_AT_ONCE = 20
 """Joined by somebody; one for each fee is five."""
 
 _UNSIGNED_TX = b"\x00"
-_WITNESS_UTXO, _PARTIAL_SIG, _SIGHASH_TYPE = b"\x01", b"\x02", b"\x03"
+_WITNESS_UTXO, _PARTIAL_SIG = b"\x01", b"\x02"
 _WITNESS_SCRIPT, _FINAL_WITNESS, _SHA256 = b"\x05", b"\x08", b"\x0b"
 
 
@@ -99,7 +99,6 @@ def _input(fields: Mapping[bytes, bytes]) -> PsbtInput:
 def _written(item: PsbtInput) -> dict[bytes, bytes]:
     fields = {
         _WITNESS_UTXO: bytes(CTxOut(item.amount, CScript(output_script(item.script))).serialize()),
-        _SIGHASH_TYPE: int(SIGHASH_ALL).to_bytes(4, "little"),
         _WITNESS_SCRIPT: item.script,
     }
     fields |= {_PARTIAL_SIG + key: signature for key, signature in item.signatures.items()}

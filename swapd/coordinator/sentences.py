@@ -64,6 +64,13 @@ _TELL: dict[str, Callable[[dict[str, Any]], str]] = {
     "recovered": lambda data: (
         "found again from the seed and the chains" + (f"; {data['missing']}" if data["missing"] else "")
     ),
+    "dispute opened": lambda data: f"dispute {data['dispute']} was opened, which freezes it: {data['reason']}",
+    "dispute note": lambda data: f"dispute {data['dispute']}: {data['note']}",
+    "dispute resumed": lambda data: f"dispute {data['dispute']} was decided, and it goes on: {data['why']}",
+    "dispute forced": lambda data: f"dispute {data['dispute']} was decided, and what is locked goes back: {data['why']}",
+    "consent given": lambda data: f"the receiver of the {data['role']} leg, {data['by']}, gives it back",
+    "approval given": lambda data: f"{data['by']} approved it",
+    "approval withdrawn": lambda data: f"{data['by']} took its approval back",
     "sightings forgotten": lambda _: "what chains had shown of it was damaged here, and is looked for again",
     "refund asked for": lambda _: "a refund was asked for",
     "transaction signed": _signed,

@@ -1,0 +1,75 @@
+"""The shapes that all routes share: what is asked (`Form`), what is told (`Told`), amounts and times.
+
+Forms are strict: no field too many, and text is no number. So an enum in a form is `Annotated[Kind,
+Field(strict=False)]`, because JSON has only its text, and several of something are a `list`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+AMOUNT_PATTERN = "^(0|[1-9][0-9]{0,77})$"
+_AMOUNT = re.compile("0|[1-9][0-9]{0,77}")
+
+_T = TypeVar("_T")
+
+
+class Form(BaseModel):
+    """What somebody asks for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Told(BaseModel):
+    """What is answered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, str) and _AMOUNT.fullmatch(value):
+        return int(value)
+    raise ValueError("a whole number of the smallest unit, as a string of digits")
+
+
+def _schema(meaning: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "string", "pattern": AMOUNT_PATTERN, "description": meaning, "examples": ["1000000"]}
+    )
+
+
+Amount = Annotated[int, BeforeValidator(_whole), _schema("Whole number of smallest units")]
+"""Asked: a decimal string, because a JSON number holds no wei."""
+
+ToldAmount = Annotated[int, PlainSerializer(str, return_type=str), _schema("Whole number of smallest units")]
+"""Told: the same, from a Python int."""
+
+
+class Moment(Told):
+    """One moment, for machines and for people."""
+
+    unix: Annotated[int, Field(description="Unix seconds")]
+    rfc3339: Annotated[str, Field(description="The same in UTC (RFC 3339)", examples=["2026-11-23T12:00:00Z"])]
+
+
+LATEST = 253_402_300_799
+"""9999-12-31, the last day that RFC 3339 can write."""
+
+
+def moment(seconds: int) -> Moment:
+    shown = datetime.fromtimestamp(min(max(seconds, 0), LATEST), UTC)
+    return Moment(unix=seconds, rfc3339=shown.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def moment_or_none(seconds: int | None) -> Moment | None:
+    return None if seconds is None else moment(seconds)
+
+
+class Listed(Told, Generic[_T]):
+    """One page. next: the cursor of the page after it, null on the last one."""
+
+    items: list[_T]
+    next: str | None = None
