@@ -1,27 +1,33 @@
 """The application: routers, the doors before them, and the document that describes it all.
 
 To add routes: a module in `swapd/api/routes/` with a `router`, and its line in `ROUTERS`. Each route names its roles
-(`access.allows`) and has its row in the role matrix (tests/api/test_role_matrix.py).
+(`access.allows`) and has its row in the role matrix (tests/api/test_role_matrix.py). Then `python -m docs.generate`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from swapd.api import document, idempotency, problems
-from swapd.api.doors import Door, Doors, doors_of
-from swapd.api.routes import keys, system
+from swapd.api.doors import Doors, doors_of, open_door
+from swapd.api.routes import approvals, chains, disputes, health, keys, legs, quotes, swaps, system
 from swapd.api.service import Service
 
 ROUTERS: tuple[APIRouter, ...] = (
     system.router,
+    health.router,
     keys.router,
+    swaps.router,
+    legs.router,
+    quotes.router,
+    chains.router,
+    disputes.router,
+    approvals.router,
 )
-
 
 DOCS = ("/openapi.json", "/docs")
 """Shown where `api.docs` is on, to everybody who can reach the port."""
@@ -32,6 +38,21 @@ VERSION = "1"
 
 def make_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI:
     docs = service.settings.api.docs
+    app = _app(routers, docs=docs)
+    app.state.service = service
+    problems.install(app)
+    idempotency.install(app)
+    shown = (open_door(path) for path in DOCS if docs)
+    app.add_middleware(Doors, service=service, doors=(*doors_of(routers), *shown))
+    return app
+
+
+def make_document(routers: Sequence[APIRouter] = ROUTERS) -> dict[str, Any]:
+    """The OpenAPI document, which needs nothing that runs."""
+    return _app(routers, docs=False).openapi()
+
+
+def _app(routers: Sequence[APIRouter], *, docs: bool) -> FastAPI:
     app = FastAPI(
         title="swapd",
         version=VERSION,
@@ -42,18 +63,11 @@ def make_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAP
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    app.state.service = service
     for router in routers:
         app.include_router(router)
-    problems.install(app)
-    idempotency.install(app)
     doors = doors_of(routers)
     app.state.doors = doors
     app.openapi = lambda: document.describe(app, doors)  # type: ignore[method-assign]
-    shown = tuple(
-        Door("GET", path, re.compile(re.escape(path) + "$"), frozenset(), frozenset({"open"})) for path in DOCS
-    )
-    app.add_middleware(Doors, service=service, doors=(*doors, *shown) if docs else doors)
     return app
 
 

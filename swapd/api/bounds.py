@@ -17,7 +17,9 @@ from starlette.types import Receive, Scope
 from swapd.api.problems import Problem
 from swapd.settings.models import ApiSettings
 
-GIVEN = frozenset({"application/json", "application/problem+json", "text/event-stream", "text/plain"})
+GIVEN = frozenset(
+    {"application/json", "application/problem+json", "text/event-stream", "text/plain", "application/openmetrics-text"}
+)
 """Every media type that some route answers with."""
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -14,6 +15,12 @@ from starlette.responses import Response
 from swapd.api.problems import Problem
 
 _TAGS = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+
+
+TAGGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "It has not changed: the tag is in `If-None-Match`. Without a body."}
+}
+"""`responses=TAGGED` of a route that answers with `tagged`."""
 
 
 def etag(content: bytes) -> str:

@@ -22,8 +22,8 @@ CHANGING = (409, 412, 428, 502)
 """Also those that change something."""
 
 DESCRIPTION = """
-Amounts are whole numbers of the asset's smallest unit, as decimal strings. Times are Unix seconds and RFC 3339 beside each
-other. Every error is a problem document (RFC 9457); its `type` is one of those in docs/problems.md.
+Amounts are whole numbers of the asset's smallest unit, as decimal strings. Times are Unix seconds and RFC 3339 beside
+each other. Every error is a problem document (RFC 9457); its `type` is one of those in docs/problems.md.
 """
 
 

@@ -55,9 +55,13 @@ def doors_of(routers: Iterable[APIRouter]) -> tuple[Door, ...]:
             roles, marked = _roles(route.dependant), marks(route.endpoint)
             if bool(roles) == ("open" in marked):
                 raise ValueError(f"{route.path} must name its roles, or be open, and not both")
-            for method in sorted(route.methods):
+            for method in sorted(route.methods or ()):
                 found.append(Door(method, route.path, route.path_regex, roles, marked))
     return tuple(found)
+
+
+def open_door(path: str) -> Door:
+    return Door("GET", path, re.compile(re.escape(path) + "$"), frozenset(), frozenset({"open"}))
 
 
 def _roles(dependant: Dependant) -> frozenset[KeyRole]:
@@ -100,6 +104,8 @@ class Doors:
                 await problem.answer(scope["path"], request_id)(scope, receive, answer)
             finally:
                 _tell(scope, answer.status, time.monotonic() - began)
+                route, until = _route(scope), answer.started or time.monotonic()
+                self._service.house.telemetry.answered(scope["method"], route, answer.status, until - began)
 
     async def _enter(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         settings = self._service.settings.api
@@ -108,6 +114,8 @@ class Doors:
         scope["swapd.door"] = door
         body: bytes | None = None
         async with AsyncExitStack() as held:
+            telemetry = self._service.house.telemetry
+            held.enter_context(telemetry.request(scope["method"], _route(scope), scope["swapd.request_id"]))
             if door is None or "open" not in door.marks:
                 headers = Headers(scope=scope)
                 if signing.is_signed(headers):
@@ -188,6 +196,7 @@ class _Answer:
     send: Send
     request_id: str
     status: int | None = None
+    started: float | None = None
 
     def __post_init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -195,6 +204,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.started = time.monotonic()
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self.request_id
             headers["X-Content-Type-Options"] = "nosniff"
@@ -230,6 +240,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
+
+
+def _route(scope: Scope) -> str:
+    door: Door | None = scope.get("swapd.door")
+    return door.path if door else ""
 
 
 def _tell(scope: Scope, status: int | None, seconds: float) -> None:

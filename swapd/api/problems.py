@@ -45,8 +45,8 @@ KINDS: Mapping[str, Kind] = {
     "unauthorized": Kind(
         401,
         "Not authorized",
-        "No key, or none that is good: unknown, wrong, revoked, expired, or a signature that does not fit, is too old or was "
-        "used before. Which of these is not said.",
+        "No key, or none that is good: unknown, wrong, revoked, expired, or a signature that does not fit, is too old"
+        " or was used before. Which of these is not said.",
     ),
     "forbidden": Kind(403, "Forbidden", "The key is good, and its role or its networks do not allow this."),
     "not-found": Kind(404, "Not found", "There is no such route or thing, or none that this key may know of."),

@@ -148,8 +148,9 @@ class Cooperates(Protocol):
 
 @dataclass(frozen=True)
 class Submitted:
-    """A transaction that somebody else has signed, and what it does. tx: for `broadcast` and `fate` alone: swapd can
-    neither replace nor void it. It has no sequence, since it takes none of swapd's."""
+    """A transaction that somebody else has signed, and what it does. tx: for `broadcast` alone. swapd can neither
+    replace nor void it, and what became of it is seen in the leg: not every chain tells that to others than its sender.
+    """
 
     kind: EffectKind
     tx: SignedTx
@@ -173,6 +174,15 @@ class HandsOver(Protocol):
         whole claim or refund of this very leg, or that do anything else besides; Rejected if the chain would not take
         them now. Whom they pay is for the owner of the key to say, where there is a key. Nothing is sent yet; but from
         here on a claim's secret is known to swapd and its nodes."""
+
+
+@runtime_checkable
+class Proves(Protocol):
+    """A chain of which somebody can be shown that a leg was locked and spent, without believing swapd."""
+
+    async def prove(self, leg: WatchedLeg) -> Mapping[str, str]:
+        """What proves it, by name: block headers, branches, certificates, each in the chain's own form (hex or JSON
+        text). Empty while there is nothing in a block. How each is checked stands in the chain's page of docs/."""
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from swapd.cli.devnet import devnet
 from swapd.cli.doctor import doctor
 from swapd.cli.health import health
 from swapd.cli.init import init
+from swapd.cli.keys import keys
 from swapd.cli.recover import recover
 from swapd.cli.requests import requests
 from swapd.cli.run import run
@@ -45,7 +46,7 @@ def main(context: click.Context, config: Path | None) -> None:
 
 
 COMMANDS = (
-    *(init, run, swap, requests, wallet, timelocks, contract),
+    *(init, run, keys, swap, requests, wallet, timelocks, contract),
     *(doctor, health, backup, restore, recover, watchtower, devnet),
 )
 for each in COMMANDS:

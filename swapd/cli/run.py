@@ -13,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from swapd.api.server import serving
+from swapd.api.service import Service
 from swapd.cli.context import Context, command, open_house
 from swapd.cli.health import write_health
 from swapd.coordinator.daemon import Daemon, Pace
@@ -39,7 +41,9 @@ async def run(context: Context) -> None:
 
 async def _run(settings: Settings) -> None:
     async with watched(settings) as telemetry, open_house(settings, telemetry=telemetry) as house:
-        await make_daemon(settings, house, halted=settings.entry.halted).run()
+        daemon = make_daemon(settings, house, halted=settings.entry.halted)
+        async with serving(Service(house, settings, daemon), daemon.stopping):
+            await daemon.run()
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ from swapd.cli.options import AMOUNT, json_option, wallets
 from swapd.cli.show import (
     console,
     instructions_dict,
-    moment,
     print_instructions,
     print_json,
     print_request,
@@ -26,13 +25,11 @@ from swapd.cli.show import (
     say,
     swap_dict,
     swaps_table,
-    when,
 )
 from swapd.coordinator import agree
 from swapd.coordinator.house import House
-from swapd.coordinator.look import look
-from swapd.errors import Invalid, Rejected
-from swapd.protocol.decide import refund_possible_at
+from swapd.coordinator.refunds import ask_refund
+from swapd.errors import Invalid
 from swapd.protocol.observation import LegState
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Leg, Role, SwapTerms, Wallet
@@ -228,46 +225,8 @@ async def refund(context: Context, swap_id: str, as_json: bool) -> None:
     """Have the daemon look for anything of this swap that can go back now, and send it. Refused before the timelock."""
     async with open_house(context.settings()) as house:
         await start_chains(house)
-        async with house.store.read() as reading:
-            row = await reading.swap(swap_id)
-        await _rediscover(house, row)
-        async with house.store.read() as reading:
-            row = await reading.swap(swap_id)
-        await _require_refundable(house, row)
-        async with house.store.write(ACTOR) as writing:
-            writing.audit("refund asked for", swap_id)
-            await writing.touch([swap_id])
+        await ask_refund(house, swap_id, ACTOR)
         await _print_one(house, swap_id, as_json)
-
-
-async def _rediscover(house: House, row: SwapRow) -> None:
-    """Look for the swap's money from its first day on, however long ago that is (rule S12)."""
-    for role in Role:
-        chain = house.chain(row.terms.leg(role).terms.chain)
-        sightings = await chain.rescan([row.watched_leg(role)])
-        async with house.store.write(ACTOR) as writing:
-            await writing.add_sightings(chain.name, sightings)
-
-
-async def _require_refundable(house: House, row: SwapRow) -> None:
-    seen = await look(house, row)
-    refusals = list(seen.trouble)
-    for leg in row.terms.legs:
-        view = seen.views[leg.role]
-        if view.state is not LegState.LOCKED and not view.strays:
-            continue
-        where = f"the {leg.role.value} leg on {leg.terms.chain}"
-        if not leg.refund_by_swapd and not any(stray.refundable for stray in view.strays):
-            refusals.append(f"{where} can only be refunded by its owner, with the key {leg.terms.sender}")
-            continue
-        try:
-            refund_possible_at(row.terms, leg.role, seen.clocks)
-            return
-        except Invalid:
-            possible = when(leg.terms.timelock, house.clock())
-            reached = moment(seen.clocks.of(leg.role)) or "not known"
-            refusals.append(f"{where} can go back from {possible} on, by the chain's own clock, which is at {reached}")
-    raise Rejected("; ".join(refusals) or f"nothing of swap {row.id} is locked ({row.status.value})")
 
 
 async def _print_one(house: House, swap_id: str, as_json: bool) -> None:

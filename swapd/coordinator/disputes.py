@@ -7,6 +7,7 @@ import structlog
 from swapd.chains.abilities import Cooperates
 from swapd.coordinator.house import House
 from swapd.coordinator.look import Look, look
+from swapd.coordinator.refunds import Forbidden
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.decide import may_consent, may_force
 from swapd.protocol.observation import LegState
@@ -38,13 +39,16 @@ async def resume(house: House, dispute_id: int, why: str, actor: str) -> Dispute
 
 
 async def force_refund(house: House, dispute_id: int, why: str, actor: str) -> DisputeRow:
-    """What is locked goes back: at its timelock, or before where its receiver agrees. Invalid or Rejected where rule S6
-    forbids it: a secret that is out ends the swap by claims."""
+    """What is locked goes back: at its timelock, or before where its receiver agrees. `Forbidden` by S6 when the secret
+    is out: then both sides end the swap by their claims."""
     async with house.store.read() as reading:
         row = await reading.swap((await reading.dispute(dispute_id)).swap_id)
     seen = await look(house, row)
     _require_seen(seen)
-    may_force(row.terms, seen.views, row.memory, seen.clocks)
+    try:
+        may_force(row.terms, seen.views, row.memory, seen.clocks)
+    except Invalid as error:
+        raise Forbidden("S6", f"swap {row.id} can not be refunded by force: it takes {error.expected}") from None
     async with house.store.write(actor) as writing:
         await writing.force_refund(dispute_id, why)
         return await writing.dispute(dispute_id)

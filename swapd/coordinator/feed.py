@@ -7,7 +7,6 @@ bounded rate, once for everybody. Nothing is lost by missing a piece of news: wh
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,16 +35,14 @@ class Crowded(Rejected):
 
 @dataclass
 class Feed:
-    """poll_seconds: between two looks when this process has nothing to say. most, most_of_one: streams at the same
-    time, in all and of one reader."""
+    """poll_seconds: between two looks when this process has nothing to say. most: streams at the same time."""
 
     store: Store
     poll_seconds: float
     most: int = 100
-    most_of_one: int = 4
     head: int = 0
     closed: bool = False
-    streams: Counter[str] = field(default_factory=Counter)
+    streams: int = 0
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READERS))
@@ -74,21 +71,17 @@ class Feed:
         return self._news
 
     @contextmanager
-    def place(self, reader: str) -> Iterator[None]:
+    def place(self) -> Iterator[None]:
         """One stream's place. Raises `Crowded`."""
         if self.closed:
             raise Unavailable("swapd is stopping")
-        if self.streams[reader] >= self.most_of_one or self.streams.total() >= self.most:
-            raise Crowded(
-                f"there are {self.streams[reader]} event streams of {reader} and {self.streams.total()} in all"
-            )
-        self.streams[reader] += 1
+        if self.streams >= self.most:
+            raise Crowded(f"there are {self.streams} event streams, and no more are allowed")
+        self.streams += 1
         try:
             yield
         finally:
-            self.streams[reader] -= 1
-            if not self.streams[reader]:
-                del self.streams[reader]
+            self.streams -= 1
 
     async def follow(self, sight: Sight, after: int) -> AsyncIterator[Event]:
         """Every event behind entry `after`, as it comes, until `close`. While the database is away nothing comes; a

@@ -67,7 +67,9 @@ _TELL: dict[str, Callable[[dict[str, Any]], str]] = {
     "dispute opened": lambda data: f"dispute {data['dispute']} was opened, which freezes it: {data['reason']}",
     "dispute note": lambda data: f"dispute {data['dispute']}: {data['note']}",
     "dispute resumed": lambda data: f"dispute {data['dispute']} was decided, and it goes on: {data['why']}",
-    "dispute forced": lambda data: f"dispute {data['dispute']} was decided, and what is locked goes back: {data['why']}",
+    "dispute forced": lambda data: (
+        f"dispute {data['dispute']} was decided, and what is locked goes back: {data['why']}"
+    ),
     "consent given": lambda data: f"the receiver of the {data['role']} leg, {data['by']}, gives it back",
     "approval given": lambda data: f"{data['by']} approved it",
     "approval withdrawn": lambda data: f"{data['by']} took its approval back",

@@ -88,7 +88,6 @@ class EventSettings(Section):
     poll_seconds: Pause
     heartbeat_seconds: Pause
     streams_max: Annotated[int, Field(ge=1, le=10_000)]
-    streams_per_key: Annotated[int, Field(ge=1, le=10_000)]
     send_seconds: Pause
 
 

@@ -89,13 +89,16 @@ class Event:
     data: Mapping[str, Json]
 
 
+def rfc3339(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def event_json(event: Event) -> dict[str, Json]:
     """As everybody outside gets it: pages, streams and webhooks alike."""
     return {
         "id": event.id,
         "type": event.type,
-        "at": event.at,
-        "time": datetime.fromtimestamp(event.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": {"unix": event.at, "rfc3339": rfc3339(event.at)},
         "swap_id": event.swap_id,
         "data": dict(event.data),
     }

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Float, and_, cast, exists, func, or_, select
 
+from swapd.chains.base import TxState
 from swapd.protocol.status import Status
 from swapd.store import models as m
 from swapd.store.asking import Asking, Query
@@ -23,7 +24,7 @@ _UNANSWERED = (RequestState.WAITING.value, RequestState.DECIDED.value)
 @dataclass(frozen=True)
 class BookFigures:
     """swaps: by status, every status there is. effects: not ended ones, by kind and state. deadlines: the nearest by
-    kind, of those that are wanted; unsent: of those of which nothing was handed to a network. Unix seconds. fees_paid:
+    kind, of those that are wanted and in no block; unsent: of those of which nothing was handed to a network. Unix seconds. fees_paid:
     by chain, in its coin's smallest unit; a float, since wei have more digits than a database adds. leases: held at
     this moment. due: swaps that wait to be looked at. heights: by chain, how far it was read. deliveries: by state."""
 
@@ -45,6 +46,11 @@ class FigureReading(Asking):
     async def figures(self, now: int) -> BookFigures:
         """now: Unix seconds by the clock that decides what is due."""
         wanted = m.Effect.wanted & m.Effect.state.in_(_OPEN)
+        mined = exists().where(
+            m.Transaction.effect_id == m.Effect.id,
+            m.Transaction.voiding.is_(False),
+            m.Transaction.fate == TxState.MINED.value,
+        )
         by_status = await self._pairs(select(m.Swap.status, func.count()).group_by(m.Swap.status))
         undelivered = m.Delivery.state.in_([state.value for state in UNDELIVERED])
         deliveries = await self._pairs(
@@ -67,7 +73,7 @@ class FigureReading(Asking):
             frozen=await self._count(m.Swap.frozen_at.is_not(None)),
             disputes=await self._count(m.Dispute.state == DisputeState.OPEN.value),
             effects={(kind, state): count for kind, state, count in await self._connection.execute(states)},
-            deadlines=await self._nearest(wanted),
+            deadlines=await self._nearest(wanted & ~mined),
             unsent=await self._nearest(wanted & m.Effect.state.in_(_UNSENT)),
             fees_paid=await self._pairs(fees),
             leases=await self._count(m.Swap.leased_by.is_not(None) & (m.Swap.leased_until > unix_now())),

@@ -24,7 +24,7 @@ FACTS: Mapping[str, Fact] = MappingProxyType(
         "swapd_disputes_open": Fact("Disputes that nobody has decided."),
         "swapd_damaged_rows": Fact("Rows of what is open that can not be what swapd wrote."),
         "swapd_nearest_deadline_seconds": Fact(
-            "Until the nearest deadline of an effect that is wanted and not done; below 0 it has passed.", ("kind",)
+            "Until the nearest deadline of an effect that is wanted and in no block; below 0 it has passed.", ("kind",)
         ),
         "swapd_unsent_deadline_seconds": Fact("The same of effects of which nothing was sent.", ("kind",)),
         "swapd_next_deadline_seconds": Fact("Until the next moment at which money of an open swap hangs on something."),

@@ -11,6 +11,10 @@ from structlog.contextvars import bound_contextvars
 from swapd.telemetry.meter import Meter
 from swapd.telemetry.tracing import NO_TRACING, Tracer
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+NO_ROUTE = "none"
+
 
 @dataclass(frozen=True)
 class Telemetry:
@@ -31,6 +35,16 @@ class Telemetry:
         with bound_contextvars(effect=key), self.tracer.span("effect", effect=key, kind=kind):
             yield
 
+    def request(self, method: str, route: str, request_id: str) -> AbstractContextManager[None]:
+        """Around the answer to a request to the API. route: its pattern, "" for none that there is."""
+        shown = {"method": _method(method), "route": route or NO_ROUTE, "request_id": request_id}
+        return self.tracer.span("request", **shown)
+
+    def answered(self, method: str, route: str, status: int | None, seconds: float) -> None:
+        """status: None if nobody was there any more to be answered. seconds: until the answer began."""
+        self.meter.api_requests.labels(_method(method), route or NO_ROUTE, str(status or "none")).inc()
+        self.meter.api_seconds.labels(_method(method), route or NO_ROUTE).observe(seconds)
+
     def outcome(self, kind: str, outcome: str) -> None:
         """One step of an effect: signed, sent, done, void, refused, unavailable, unknown or mistake."""
         self.meter.effects.labels(kind, outcome).inc()
@@ -41,6 +55,11 @@ class Telemetry:
     def of(self, chain: str) -> CallObserver:
         """Who hears of the calls to this chain's nodes."""
         return CallObserver(self, chain)
+
+
+def _method(method: str) -> str:
+    """Anybody can make up methods, and each would be a line of figures."""
+    return method if method in METHODS else "other"
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from swapd.chains.base import Fate, TxState
 from swapd.coordinator.daemon import Daemon
 from swapd.coordinator.figures import FRESH_SECONDS, WALLET_SECONDS, Observatory
 from swapd.errors import Unavailable
-from swapd.store import EffectState
+from swapd.store import EffectState, Store
 from swapd.telemetry.facts import FACTS, Figures
 from tests.coordinator.world import Rooms, new_rooms
 from tests.store.store_samples import (
     AMOUNTS,
     LOCK,
     START,
+    AesSealer,
     RawSql,
     add_swap,
     decide_on,
@@ -111,7 +112,7 @@ async def test_the_books_are_counted(rooms: Rooms) -> None:
     assert one(figures, "swapd_effects_open", "lock", "wanted") == 1
     assert one(figures, "swapd_nearest_deadline_seconds", "lock") == LOCK.deadline - START
     assert one(figures, "swapd_unsent_deadline_seconds", "lock") == LOCK.deadline - START
-    assert one(figures, "swapd_next_deadline_seconds") == 3_600, "until the initiator leg must be funded"
+    assert one(figures, "swapd_next_deadline_seconds") == 4 * 3_600, "until the secret has to be shown"
     assert figures["swapd_fees_paid_total"] == {}
 
     stored = (await get_effects(rooms.store, swap_id))[LOCK.key]
@@ -122,7 +123,7 @@ async def test_the_books_are_counted(rooms: Rooms) -> None:
     clock.now += FRESH_SECONDS
     figures = await observatory.look()
     assert figures["swapd_unsent_deadline_seconds"] == {}
-    assert one(figures, "swapd_nearest_deadline_seconds", "lock") == LOCK.deadline - START
+    assert figures["swapd_nearest_deadline_seconds"] == {}, "it is in a block"
     assert one(figures, "swapd_effects_open", "lock", "sent") == 1
     assert one(figures, "swapd_fees_paid_total", "ethereum") == float(10**20 + 7)
 
@@ -132,6 +133,28 @@ async def test_the_books_are_counted(rooms: Rooms) -> None:
     figures = await observatory.look()
     assert figures["swapd_nearest_deadline_seconds"] == {}
     assert figures["swapd_effects_open"] == {}
+
+
+async def test_postgresql_counts_as_sqlite_does(rooms: Rooms, postgres_url: str) -> None:
+    await Store.upgrade(postgres_url)
+    other = await Store.open(postgres_url, AesSealer())
+    counted = []
+    try:
+        for store in (rooms.store, other):
+            swap_id = await add_swap(store)
+            fence = await lease(store, swap_id)
+            await decide_on(store, swap_id, fence, LOCK)
+            stored = (await get_effects(store, swap_id))[LOCK.key]
+            async with store.write() as writing:
+                await writing.add_attempt(stored.id, fence, make_tx("tx"))
+                await writing.mark_sent("tx", fence)
+                await writing.record_fate("tx", Fate(TxState.MINED, 1, 3 * 10**20))
+            async with store.read() as reading:
+                counted.append(await reading.figures(START))
+    finally:
+        await other.close()
+    assert counted[0] == counted[1]
+    assert counted[0].fees_paid == {"ethereum": 3e20}, "more than 64 bits hold"
 
 
 async def test_a_deadline_that_has_passed_is_below_zero(rooms: Rooms) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from swapd.api import keys
 from swapd.api.access import Caller, allows
-from swapd.api.conditional import require_match, tagged
+from swapd.api.conditional import TAGGED, require_match, tagged
 from swapd.api.forms import Form, Listed, Moment, Told, moment, moment_or_none
 from swapd.api.paging import Paged
 from swapd.api.service import Serving
@@ -25,7 +25,9 @@ ExpiresIn = Annotated[int | None, Field(ge=1, le=keys.LONGEST_LIFE, description=
 class KeyToIssue(Form):
     name: Annotated[str, Field(pattern="^[a-z][a-z0-9._-]{0,62}$", description="Of its holder, for ever.")]
     role: Annotated[KeyRole, Field(strict=False)]
-    networks: Annotated[list[str], Field(max_length=32, description="Chains it may use; empty: all.")] = []
+    networks: Annotated[
+        list[str], Field(default_factory=list, max_length=32, description="Chains it may use; none: all.")
+    ]
     requests_per_minute: Annotated[int | None, Field(ge=1, le=keys.LARGEST_RATE)] = None
     signed: Annotated[bool, Field(description="Each of its requests must bear a signature.")] = False
     expires_in: ExpiresIn = None
@@ -68,12 +70,13 @@ async def list_keys(service: Serving, page: Paged, _: Admin) -> Listed[Key]:
     async with service.house.store.read() as reading:
         found = await reading.keys()
     if page.position is not None:
-        found = [row for row in found if [row.created_at, row.id] > page.position]
+        last = page.position[-1]
+        found = found[1 + next((at for at, row in enumerate(found) if row.id == last), len(found)) :]
     more = found[page.limit :]
     found = found[: page.limit]
     return Listed(
         items=[told(row, now) for row in found],
-        next=page.cursor(found[-1].created_at, found[-1].id) if more else None,
+        next=page.cursor(found[-1].id) if more else None,
     )
 
 
@@ -94,7 +97,7 @@ async def issue_key(form: KeyToIssue, service: Serving, caller: Admin) -> KeyWit
     return KeyWithToken(key=told(row, service.house.clock()), token=token)
 
 
-@router.get("/v1/keys/{key_id}", response_model=Key)
+@router.get("/v1/keys/{key_id}", response_model=Key, responses=TAGGED)
 async def read_key(key_id: KeyId, request: Request, service: Serving, _: Admin) -> Response:
     """One key."""
     return tagged(request, await _key(service, key_id))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from swapd.api.access import Caller, allows, anyone
-from swapd.api.conditional import tagged
+from swapd.api.conditional import TAGGED, tagged
 from swapd.api.forms import Told
 from swapd.api.redacted import shown
 from swapd.api.service import Serving
@@ -45,7 +45,7 @@ async def read_me(caller: Annotated[Caller, Depends(anyone())]) -> Me:
     )
 
 
-@router.get("/v1/settings", response_model=SettingsInForce)
+@router.get("/v1/settings", response_model=SettingsInForce, responses=TAGGED)
 async def read_settings(
     request: Request,
     service: Serving,

@@ -14,6 +14,7 @@ from swapd.chains.base import Fate, SignedTx, TxState
 from swapd.chains.icp import candid, interface
 from swapd.chains.icp.agent import MOST_LATE, Agent, NotSeen, Pending, RejectedCall, Replied
 from swapd.chains.icp.canister import ACKNOWLEDGE, COMPLETE, INITIATE, REFUND, RESUME, SwapCanister
+from swapd.chains.icp.envelope import read_call
 from swapd.chains.icp.escrow import NANOSECONDS, EscrowTerms, Phase, Swap
 from swapd.chains.icp.ledger import APPROVE, Ledger
 from swapd.chains.icp.outcome import refusal
@@ -84,8 +85,9 @@ class Actor:
         sent: Sequence[SignedTx],
         now: int,
         note: bytes = b"",
+        consent: bytes = b"",
     ) -> IcpDraft | None:
-        """See `HtlcChain.draft`. note: as in `WatchedLeg`.
+        """See `HtlcChain.draft`. note, consent: as in `WatchedLeg`.
 
         Nothing is simulated, and nobody but the canister is shown the secret: that a claim will do is read from
         certified state. A lock is two calls, as long as the canister may not take the money yet.
@@ -106,7 +108,7 @@ class Actor:
             raise Rejected("there is no such lock in the canister")
         if effect.kind is EffectKind.CLAIM:
             return await self._claim(terms, swap, preimage, reveals=effect.reveals)
-        return self._refund(swap)
+        return await self._refund(terms, swap, consent)
 
     async def _last(self, kind: EffectKind, sent: Sequence[SignedTx]) -> TxState | None:
         """What became of the last request, None if there is none. Raises Rejected if it was in vain, and so lately that
@@ -169,12 +171,15 @@ class Actor:
             await self._require_sure()
         return self._to_canister(COMPLETE, self._canister.complete(swap.id, preimage))
 
-    def _refund(self, swap: Swap) -> IcpDraft | None:
+    async def _refund(self, terms: EscrowTerms, swap: Swap, consent: bytes) -> IcpDraft | None:
         if swap.phase is Phase.REFUNDED:
             return None
         if swap.phase is Phase.REFUNDING:
             return self._to_canister(RESUME, self._canister.by_id(swap.id))
         self._require_phase(swap, Phase.LOCKED)
+        # whatever the receiver calls so early is its consent: of swapd it must be meant as such
+        if terms.receiver.owner == self._own != consent and (await self._canister.tip()).time_ns < terms.timelock:
+            raise Rejected(f"before {terms.timelock // NANOSECONDS} it would be swapd's consent, which was not given")
         return self._to_canister(REFUND, self._canister.by_id(swap.id))
 
     def _require_phase(self, swap: Swap, phase: Phase) -> None:
@@ -193,9 +198,10 @@ class Actor:
     # -- outcomes --------------------------------------------------------------------------------------------------
 
     async def broadcast(self, tx: SignedTx) -> None:
-        """See `HtlcChain.broadcast`. The network takes the same request once, however often it comes."""
+        """See `HtlcChain.broadcast`. The network takes the same request once, however often it comes, and whoever
+        has signed it: claims and refunds of others are handed in here, too."""
         crashpoint("icp.broadcast.before")
-        await self._agent.submit(self._agent.parse_call(tx.raw))
+        await self._agent.submit(read_call(tx.raw))
         crashpoint("icp.broadcast.after")
 
     async def fate(self, tx: SignedTx) -> Fate:

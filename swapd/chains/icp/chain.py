@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from swapd.chains.abilities import Clues, Trace
+from swapd.chains.abilities import Clues, ConsentRequest, Submitted, Trace
 from swapd.chains.base import (
     ChainClock,
     Cursor,
@@ -21,7 +21,7 @@ from swapd.chains.base import (
     WatchedLeg,
 )
 from swapd.chains.calls import Observer
-from swapd.chains.icp import people
+from swapd.chains.icp import cooperate, handover, people
 from swapd.chains.icp.act import Actor, IcpDraft
 from swapd.chains.icp.agent import Agent
 from swapd.chains.icp.board import Board
@@ -154,7 +154,7 @@ class IcpChain:
     async def draft(
         self, effect: Effect, leg: WatchedLeg, preimage: bytes | None, sent: Sequence[SignedTx], now: int
     ) -> IcpDraft | None:
-        return await self._actor.draft(effect, leg.leg.terms, preimage, sent, now, leg.note)
+        return await self._actor.draft(effect, leg.leg.terms, preimage, sent, now, leg.note, leg.consent)
 
     def prepares(self, tx: SignedTx) -> bool:
         return self._actor.prepares(tx)
@@ -168,6 +168,26 @@ class IcpChain:
 
     async def fate(self, tx: SignedTx) -> Fate:
         return await self._actor.fate(tx)
+
+    # -- what others sign ------------------------------------------------------------------------------------------
+
+    async def consent_wanted(self, leg: WatchedLeg) -> ConsentRequest:
+        return cooperate.wanted(self._canister, leg.leg)
+
+    async def check_consent(self, leg: WatchedLeg, consent: bytes) -> None:
+        cooperate.check(self._own.owner, leg.leg, consent)
+
+    async def own_consent(self, leg: WatchedLeg) -> bytes:
+        return cooperate.own_consent(self._own.owner, leg.leg)
+
+    async def claim_for_owner(self, leg: WatchedLeg, preimage: bytes | None = None) -> Instructions:
+        return handover.claim(self._canister, leg.leg, preimage)
+
+    async def refund_for_owner(self, leg: WatchedLeg) -> Instructions:
+        return handover.refund(self._canister, leg.leg)
+
+    async def check_signed(self, leg: WatchedLeg, raw: bytes) -> Submitted:
+        return handover.submitted(self._canister, leg.leg, raw, self._agent.now_ns())
 
     # -- people ----------------------------------------------------------------------------------------------------
 

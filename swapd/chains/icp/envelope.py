@@ -27,6 +27,8 @@ NONCE_BYTES = 16
 
 _DOMAIN = b"\x0aic-request"
 
+_FIELDS = frozenset({"request_type", "canister_id", "method_name", "arg", "sender", "nonce", "ingress_expiry"})
+
 
 class Signer(Protocol):
     """Who sends. `Vault` is one."""
@@ -95,12 +97,34 @@ def sign_read_state(signer: Signer, paths: Sequence[Sequence[bytes]], *, ingress
 
 def parse_call(raw: bytes, signer: Signer) -> SignedCall:
     """A call that was stored, if `signer` has signed it: `sign_call`'s reverse. Raises Invalid, quoting none of it."""
+    call, content, envelope = _read(raw)
+    match envelope:
+        case {"sender_pubkey": bytes(public_key), "sender_sig": bytes(signature)}:
+            pass
+        case _:
+            raise Invalid("stored call", "something else", "a signed call")
+    if not isinstance(content.get("nonce"), bytes):
+        raise Invalid("stored call", "another request", "a call with all its fields")
+    ours = content["sender"] == signer.icp_principal and public_key == signer.icp_public_key
+    if not ours or not _verifies(public_key, _DOMAIN + call.request_id, signature):
+        raise Invalid("stored call", "one of somebody else", "a call signed by ourselves")
+    return call
+
+
+def read_call(raw: bytes) -> SignedCall:
+    """A call by whomever, with any kind of key, delegated or not: the network alone looks at its signature. Raises
+    Invalid, quoting none of it."""
+    return _read(raw)[0]
+
+
+def _read(raw: bytes) -> tuple[SignedCall, dict[str, Any], dict[str, Any]]:
+    """The call, its content, and its envelope."""
     try:
         envelope = cbor.decode(raw, "the stored call")
     except Untrusted as error:
         raise Invalid("stored call", str(error), "a signed call") from None
     match envelope:
-        case {"content": dict(content), "sender_pubkey": bytes(public_key), "sender_sig": bytes(signature)}:
+        case {"content": dict(content)}:
             pass
         case _:
             raise Invalid("stored call", "something else", "a signed call")
@@ -110,18 +134,14 @@ def parse_call(raw: bytes, signer: Signer) -> SignedCall:
             "canister_id": bytes(canister_id),
             "method_name": str(method),
             "arg": bytes(arg),
-            "sender": bytes(sender),
-            "nonce": bytes(),
+            "sender": bytes(),
             "ingress_expiry": int(expiry),
-        } if len(content) == 7:
+        } if content.keys() <= _FIELDS:
             pass
         case _:
             raise Invalid("stored call", "another request", "a call with all its fields")
-    id_ = request_id(content)
-    ours = sender == signer.icp_principal and public_key == signer.icp_public_key
-    if not ours or not _verifies(public_key, _DOMAIN + id_, signature):
-        raise Invalid("stored call", "one of somebody else", "a call signed by ourselves")
-    return SignedCall(id_, raw, expiry, canister_id, method, arg)
+    call = SignedCall(request_id(content), raw, expiry, canister_id, method, arg)
+    return call, content, envelope
 
 
 def request_id(content: Mapping[str, Any]) -> bytes:

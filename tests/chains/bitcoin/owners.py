@@ -1,4 +1,4 @@
-"""People with keys of their own, and wallets that sign what they are shown: by the node's reading of it, not by ours."""
+"""People with keys of their own, and wallets that sign what the node reads in it, whatever we do."""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ from .conftest import AMOUNT, World
 from .owners import ALICE, BOB, decoded, encoded, leg_of, pubkey, sign
 
 SPEND = Spend(Outpoint("ab" * 32, 1), AMOUNT, b"\x51", b"\x00\x14" + bytes(20), 1_000, 1_800_000_000)
-PSBT = Psbt(SPEND.unsigned(), (PsbtInput(AMOUNT, SPEND.script, {pubkey(BOB): b"\x30\x01"}, {b"\x01" * 32: b"\x02" * 32}),))
+PSBT = Psbt(
+    SPEND.unsigned(), (PsbtInput(AMOUNT, SPEND.script, {pubkey(BOB): b"\x30\x01"}, {b"\x01" * 32: b"\x02" * 32}),)
+)
 
 
 def test_what_is_written_is_read_again_one_or_many() -> None:

@@ -19,9 +19,10 @@ from .conftest import World
 
 
 def test_inputs_are_as_small_as_promised() -> None:
-    assert input_vbytes(claim_witness_bytes(LARGEST_SIGNATURE)) == 95.0
-    assert input_vbytes(claim_witness_bytes(71)) == 94.75, "the vault's signatures have a low R"
-    assert input_vbytes(refund_witness_bytes(LARGEST_SIGNATURE)) == 95.5
+    assert input_vbytes(claim_witness_bytes(LARGEST_SIGNATURE)) == 96.5
+    assert input_vbytes(claim_witness_bytes(71)) == 96.25, "the vault's signatures have a low R"
+    assert input_vbytes(refund_witness_bytes(LARGEST_SIGNATURE)) == 97.0
+    assert input_vbytes(refund_witness_bytes(LARGEST_SIGNATURE, LARGEST_SIGNATURE)) == 115.0, "signed by both"
 
 
 @pytest.mark.parametrize("kind", ["legacy", "p2sh-segwit", "bech32", "bech32m"])

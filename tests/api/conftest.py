@@ -1,0 +1,151 @@
+"""The API on a real database, spoken to in this process, with a key of every role.
+
+    async def test_something(api: Api) -> None:
+        answer = await api.get("/v1/me", KeyRole.AUDITOR)
+
+No node is started: a test that needs some overrides `variables` and starts the chains of `service.house`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+
+from swapd.api import keys
+from swapd.api.app import ROUTERS, make_app
+from swapd.api.service import Service
+from swapd.cli.context import make_house
+from swapd.devnet.party import CONFIG
+from swapd.settings import load
+from swapd.store import KeyRole, KeyRow, Store
+from swapd.vault import Network, Secret, Vault
+
+NAMES = {
+    KeyRole.MARKETPLACE: "shop",
+    KeyRole.OPERATOR: "olga",
+    KeyRole.DISPUTE: "dora",
+    KeyRole.AUDITOR: "aud",
+    KeyRole.ADMIN: "root",
+}
+"""The holder of the key of each role."""
+
+CHAINS = ("bitcoin", "ethereum", "icp")
+
+
+@dataclass
+class Clock:
+    """This machine's, which a test may move."""
+
+    ahead: int = 0
+
+    def __call__(self) -> int:
+        return int(time.time()) + self.ahead
+
+
+@dataclass
+class Api:
+    """Whoever asks, by role, by token, or as nobody (None)."""
+
+    http: httpx.AsyncClient
+    service: Service
+    clock: Clock
+    tokens: dict[KeyRole, str]
+    rows: dict[KeyRole, KeyRow]
+    said: list[str] = field(default_factory=list)
+
+    async def ask(self, method: str, path: str, who: KeyRole | str | None = None, **more: Any) -> httpx.Response:
+        token = self.tokens[who] if isinstance(who, KeyRole) else who
+        headers = dict(more.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        answer = await self.http.request(method, path, headers=headers, **more)
+        self.said.append(answer.text)
+        return answer
+
+    async def get(self, path: str, who: KeyRole | str | None = None, **more: Any) -> httpx.Response:
+        return await self.ask("GET", path, who, **more)
+
+    async def post(self, path: str, who: KeyRole | str | None = None, **more: Any) -> httpx.Response:
+        return await self.ask("POST", path, who, **more)
+
+    async def delete(self, path: str, who: KeyRole | str | None = None, **more: Any) -> httpx.Response:
+        return await self.ask("DELETE", path, who, **more)
+
+    async def issue(self, name: str, role: KeyRole = KeyRole.MARKETPLACE, **more: Any) -> tuple[KeyRow, str]:
+        return await keys.issue(self.service.house.store, "operator", name, role, known_chains=CHAINS, **more)
+
+    async def trail(self) -> list[str]:
+        """Actor and event of every audit entry."""
+        async with self.service.house.store.read() as reading:
+            return [f"{entry.actor}: {entry.event}" for entry in await reading.audit_trail()]
+
+
+def problem(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
+    """The problem document that an answer must be."""
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    assert answer.headers["content-type"] == "application/problem+json"
+    told: dict[str, Any] = answer.json()
+    assert told["type"] == f"/problems/{kind}", told
+    assert told["status"] == status
+    assert told["request_id"] == answer.headers["x-request-id"]
+    assert "Traceback" not in answer.text
+    return told
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    """Settings that differ from config/devnet.toml. A test's own fixture of this name adds to them."""
+    off = {f"SWAPD__CHAINS__{chain.upper()}__ENABLED": "false" for chain in CHAINS}
+    return off | {"SWAPD__DAEMON__DATA_DIR": str(tmp_path), "SWAPD__API__LIMITS__REQUESTS_PER_MINUTE_ALL": "100_000"}
+
+
+@pytest.fixture
+def routers() -> tuple[APIRouter, ...]:
+    """All of the API's. A test's own fixture of this name adds to them."""
+    return ROUTERS
+
+
+Opening = Callable[..., AbstractAsyncContextManager[Api]]
+
+
+@pytest.fixture
+def opening(tmp_path: Path, variables: dict[str, str], routers: tuple[APIRouter, ...]) -> Opening:
+    """Opens the same database again and again, as restarts do. Keys are issued the first time."""
+    tokens: dict[KeyRole, str] = {}
+    rows: dict[KeyRole, KeyRow] = {}
+
+    @asynccontextmanager
+    async def open_api(**changes: str) -> AsyncIterator[Api]:
+        settings = load(CONFIG, variables | changes)
+        url = f"sqlite:///{tmp_path}/swapd.db"
+        await Store.upgrade(url)
+        with Vault(Secret(b"\x07" * 32), Network.DEVNET) as vault:
+            store = await Store.open(url, vault)
+            try:
+                clock = Clock()
+                house = replace(make_house(settings, vault, store), clock=clock)
+                service = Service(house, settings)
+                for role, name in NAMES.items():
+                    if role not in tokens:
+                        rows[role], tokens[role] = await keys.issue(store, "operator", name, role)
+                transport = httpx.ASGITransport(make_app(service, routers), raise_app_exceptions=False)
+                async with httpx.AsyncClient(transport=transport, base_url="http://swapd") as http:
+                    yield Api(http, service, clock, tokens, rows)
+            finally:
+                await store.close()
+
+    return open_api
+
+
+@pytest.fixture
+async def api(opening: Opening) -> AsyncIterator[Api]:
+    async with opening() as api:
+        yield api
