@@ -14,7 +14,20 @@ from fastapi.routing import APIRoute
 
 from swapd.api import document, idempotency, problems
 from swapd.api.doors import Doors, doors_of, open_door
-from swapd.api.routes import approvals, chains, disputes, health, keys, legs, quotes, swaps, system
+from swapd.api.routes import (
+    approvals,
+    audit,
+    chains,
+    disputes,
+    events,
+    health,
+    keys,
+    legs,
+    quotes,
+    swaps,
+    system,
+    webhooks,
+)
 from swapd.api.service import Service
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -27,6 +40,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     chains.router,
     disputes.router,
     approvals.router,
+    events.router,
+    webhooks.router,
+    audit.router,
 )
 
 DOCS = ("/openapi.json", "/docs")

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from swapd.api.lockout import Lockout
 from swapd.api.rates import Rates
 from swapd.coordinator.daemon import Daemon
+from swapd.coordinator.feed import Feed
 from swapd.coordinator.house import House
 from swapd.errors import SwapdError
 from swapd.settings import Settings
@@ -61,12 +62,14 @@ class Service:
     rates: Rates = field(init=False)
     uses: Uses = field(init=False)
     under_way: set[tuple[str, str]] = field(init=False, default_factory=set)
+    feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.settings.api.limits
         self.lockout = Lockout(limits.wrong_keys, limits.lockout_seconds)
         self.rates = Rates(limits)
         self.uses = Uses(self.house.clock)
+        self.feed = Feed(self.house.store, self.settings.events.poll_seconds, self.settings.events.streams_max)
 
     async def keep(self) -> None:
         """What has to be done now and then, until cancelled."""

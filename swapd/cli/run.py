@@ -19,6 +19,8 @@ from swapd.cli.context import Context, command, open_house
 from swapd.cli.health import write_health
 from swapd.coordinator.daemon import Daemon, Pace
 from swapd.coordinator.house import House
+from swapd.coordinator.receivers import Doors, Postman
+from swapd.coordinator.webhooks import Deliverer, telling
 from swapd.errors import Rejected
 from swapd.settings import Settings
 from swapd.telemetry.logs import log_as
@@ -42,8 +44,16 @@ async def run(context: Context) -> None:
 async def _run(settings: Settings) -> None:
     async with watched(settings) as telemetry, open_house(settings, telemetry=telemetry) as house:
         daemon = make_daemon(settings, house, halted=settings.entry.halted)
-        async with serving(Service(house, settings, daemon), daemon.stopping):
+        service = Service(house, settings, daemon)
+        deliverer = make_deliverer(service, daemon.worker)
+        async with telling(deliverer, daemon.stopping), serving(service, daemon.stopping):
             await daemon.run()
+
+
+def make_deliverer(service: Service, worker: str) -> Deliverer:
+    settings = service.settings
+    postman = Postman(Doors(settings.daemon.trusted_hosts), settings.webhooks.timeout_seconds)
+    return Deliverer(service.house.store, service.feed, settings.webhooks, postman, worker)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from swapd.chains.abilities import Cooperates
 from swapd.coordinator.house import House
 from swapd.coordinator.look import Look, look
 from swapd.coordinator.refunds import Forbidden
-from swapd.errors import Invalid, Rejected
+from swapd.errors import Invalid, Rejected, Unavailable
 from swapd.protocol.decide import may_consent, may_force
 from swapd.protocol.observation import LegState
 from swapd.protocol.terms import Role, Wallet
@@ -79,7 +79,11 @@ async def give_back(house: House, row: SwapRow, seen: Look) -> None:
         except Invalid as error:
             log.info("consent.not_yet", swap=row.id, role=role, why=error.expected)
             continue
-        consent = await chain.own_consent(row.watched_leg(role))
+        try:
+            consent = await chain.own_consent(row.watched_leg(role))
+        except (Rejected, Unavailable) as error:  # not in a block yet, or not any more: the next look asks again
+            log.info("consent.not_yet", swap=row.id, role=role, why=str(error))
+            continue
         async with house.store.write() as writing:
             await writing.consent(row.id, role, consent, "swapd")
 

@@ -111,6 +111,9 @@ class Feed:
         except SwapdError as error:
             log.warning("feed.trouble", error=str(error))
             return
+        except Exception:  # a mistake of ours here must not stop the streams for ever
+            log.exception("feed.mistake")
+            return
         if head != self.head:
             self.head = head
             self._tell()

@@ -14,7 +14,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -199,6 +200,30 @@ class Deliverer:
             for each in waits:
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+@asynccontextmanager
+async def telling(deliverer: Deliverer, stopping: asyncio.Event) -> AsyncIterator[None]:
+    """The feed and the deliverer at work, until `stopping` is set or the block ends. Streams end at once then; what is
+    being sent may end in its own time, which is bounded."""
+    feed = deliverer.feed
+    looking = asyncio.create_task(feed.run())
+    sending = asyncio.create_task(deliverer.run(stopping))
+    closing = asyncio.create_task(_close(feed, stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        feed.close()
+        await asyncio.wait({sending}, timeout=deliverer.settings.timeout_seconds + 1)
+        for task in (looking, closing, sending):
+            task.cancel()
+        await asyncio.gather(looking, closing, sending, return_exceptions=True)
+
+
+async def _close(feed: Feed, stopping: asyncio.Event) -> None:
+    await stopping.wait()
+    feed.close()
 
 
 def body_of(event: Event) -> bytes:

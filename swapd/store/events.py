@@ -54,6 +54,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("effect.replaced", "transaction replaced", _EFFECT, "another transaction took its place"),
     Kind("effect.done", "effect done", ("effect",), "what was to be done is on chain, finally"),
     Kind("effect.void", "effect void", ("effect",), "what was to be done is not wanted any more, and can not happen"),
+    Kind("leg.submitted", "signed by its owner", ("role", *_EFFECT), "a leg's owner handed a signed transaction in"),
     Kind("dispute.opened", "dispute opened", ("dispute", "reason"), "the swap is frozen: nothing new, no secret shown"),
     Kind("dispute.noted", "dispute note", ("dispute",), "the handler wrote something down"),
     Kind("dispute.resumed", "dispute resumed", ("dispute", "why"), "decided: the swap goes on"),
@@ -70,6 +71,9 @@ KINDS: tuple[Kind, ...] = (
 
 PING = Kind("webhook.ping", "webhook pinged", ("webhook",), "somebody wants to see whether a webhook works")
 """For the webhook that it names alone."""
+
+HANDLERS_OWN = "dispute note"
+"""Of this its swap's tenant learns that it was written, and not what."""
 
 _BY_SAID = {kind.said: kind for kind in (*KINDS, PING)}
 TYPES: Mapping[str, Kind] = {kind.type: kind for kind in KINDS}
@@ -141,6 +145,11 @@ class Proof:
     after: int
     next: int | None
     head: AuditHead
+
+
+def tenant_may_read(entry: AuditEntry) -> bool:
+    """Whether the whole entry may be shown to the tenant whose swap it is about, as a proof does."""
+    return entry.event in _BY_SAID and entry.event != HANDLERS_OWN
 
 
 def to_event(entry: AuditEntry) -> Event:

@@ -8,6 +8,9 @@ No node is started: a test that needs some overrides `variables` and starts the 
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -113,32 +116,59 @@ def routers() -> tuple[APIRouter, ...]:
     return ROUTERS
 
 
+SEED = b"\x07" * 32
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A database with a key of every role, to be copied."""
+
+    file: Path
+    tokens: dict[KeyRole, str]
+    rows: dict[KeyRole, KeyRow]
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """Made once for each worker: the migrations take longer than most tests."""
+    return asyncio.run(_prepare(tmp_path_factory.mktemp("api") / "swapd.db"))
+
+
+async def _prepare(file: Path) -> Prepared:
+    url = f"sqlite:///{file}"
+    await Store.upgrade(url)
+    tokens, rows = {}, {}
+    with Vault(Secret(SEED), Network.DEVNET) as vault:
+        store = await Store.open(url, vault)
+        for role, name in NAMES.items():
+            rows[role], tokens[role] = await keys.issue(store, "operator", name, role)
+        await store.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Prepared(file, tokens, rows)
+
+
 Opening = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @pytest.fixture
-def opening(tmp_path: Path, variables: dict[str, str], routers: tuple[APIRouter, ...]) -> Opening:
-    """Opens the same database again and again, as restarts do. Keys are issued the first time."""
-    tokens: dict[KeyRole, str] = {}
-    rows: dict[KeyRole, KeyRow] = {}
+def opening(tmp_path: Path, prepared: Prepared, variables: dict[str, str], routers: tuple[APIRouter, ...]) -> Opening:
+    """Opens the same database again and again, as restarts do."""
+    file = tmp_path / "swapd.db"
+    shutil.copy(prepared.file, file)
+    file.chmod(0o600)
 
     @asynccontextmanager
     async def open_api(**changes: str) -> AsyncIterator[Api]:
         settings = load(CONFIG, variables | changes)
-        url = f"sqlite:///{tmp_path}/swapd.db"
-        await Store.upgrade(url)
-        with Vault(Secret(b"\x07" * 32), Network.DEVNET) as vault:
-            store = await Store.open(url, vault)
+        with Vault(Secret(SEED), Network.DEVNET) as vault:
+            store = await Store.open(f"sqlite:///{file}", vault)
             try:
                 clock = Clock()
-                house = replace(make_house(settings, vault, store), clock=clock)
-                service = Service(house, settings)
-                for role, name in NAMES.items():
-                    if role not in tokens:
-                        rows[role], tokens[role] = await keys.issue(store, "operator", name, role)
+                service = Service(replace(make_house(settings, vault, store), clock=clock), settings)
                 transport = httpx.ASGITransport(make_app(service, routers), raise_app_exceptions=False)
                 async with httpx.AsyncClient(transport=transport, base_url="http://swapd") as http:
-                    yield Api(http, service, clock, tokens, rows)
+                    yield Api(http, service, clock, prepared.tokens, prepared.rows)
             finally:
                 await store.close()
 

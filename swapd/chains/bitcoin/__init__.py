@@ -18,6 +18,7 @@ spending.py     a claim or a refund, with the fee that is right now
 batch.py        several of them in one transaction
 ahead.py        claims and refunds signed in advance, for a watchtower
 psbt.py         partially signed transactions, read and written          (pure)
+message.py      messages signed by the owner of an address (BIP 322)      (pure)
 cooperate.py    a refund before the timelock, with the receiver's signature
 handover.py     what others sign for their own claims and refunds
 fate.py         what became of a transaction

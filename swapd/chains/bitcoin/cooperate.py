@@ -4,6 +4,10 @@ The receiver's signature covers where the money goes and what is left of it, so 
 fees: the dearer ones replace the cheaper (BIP 125) while the refund waits. Consent is these signed PSBTs, joined. They
 pay the sender's refund address and nobody else, from one output; one that takes its place needs a new consent.
 
+A receiver that gave an address has no key here: swapd's own signs for it, and does so for this only if the address's
+owner has signed a message (BIP 322) that names the leg and where it goes. That is its consent then, to any output and
+fee.
+
 With a preimage the same signature opens the claim's way as well. So who has both could give the leg back by what is in
 form a claim. That is seen as one, wherever it pays: it shows the secret, and rule S6 looks at nothing else. swapd never
 makes one.
@@ -19,13 +23,13 @@ from coincurve import PublicKey
 
 from swapd.chains.abilities import ConsentRequest
 from swapd.chains.base import SignedTx, WatchedLeg
-from swapd.chains.bitcoin import transaction
+from swapd.chains.bitcoin import message, transaction
 from swapd.chains.bitcoin.address import output_script
 from swapd.chains.bitcoin.ahead import LARGEST_SHARE, rungs
 from swapd.chains.bitcoin.blocks import btc
 from swapd.chains.bitcoin.look import Coin, the_leg
 from swapd.chains.bitcoin.psbt import Psbt, PsbtInput, read_all
-from swapd.chains.bitcoin.script import htlc_script, parse_pubkey
+from swapd.chains.bitcoin.script import htlc_address, htlc_script, parse_pubkey
 from swapd.chains.bitcoin.settings import FeeSettings, Network
 from swapd.chains.bitcoin.spending import Keys
 from swapd.chains.bitcoin.transaction import LARGEST_SIGNATURE, Spend, refund_items, refund_witness_bytes, spend_vsize
@@ -54,13 +58,9 @@ class Cooperation:
     def wanted(self, watched: WatchedLeg, coins: Sequence[Coin]) -> ConsentRequest:
         """See `Cooperates.consent_wanted`."""
         leg, key = watched.leg, parse_pubkey(watched.leg.terms.receiver, "receiver")
-        if leg.claim_by_swapd:
-            raise Invalid(
-                "receiver",
-                leg.pay_to,
-                "one with a key of its own: for an address swapd's own key signs, and its owner has none to sign with",
-            )
         coin = open_coin(watched, coins)
+        if leg.claim_by_swapd:
+            return self._asked_of_address(watched)
         spends = self._spends(watched, coin)
         fields = {"key": key.hex(), "outpoint": str(coin.outpoint), "refund_to": leg.refund_to}
         for number, spend in enumerate(spends, 1):
@@ -74,6 +74,26 @@ class Cooperation:
             answer="the signed PSBTs",
         )
 
+    def _asked_of_address(self, watched: WatchedLeg) -> ConsentRequest:
+        address, words = watched.leg.pay_to, self._message(watched)
+        if not message.is_understood(output_script(address, self._network, "pay_to")):
+            raise Invalid(
+                "receiver", address, "an address of a kind whose owner can sign a message: P2WPKH, or P2TR with one key"
+            )
+        return ConsentRequest(
+            f"With the wallet of {address}, sign this message (BIP 322), exactly as it stands: {words}",
+            {"address": address, "message": words, "format": "BIP 322, simple", "refund_to": watched.leg.refund_to},
+            answer="the signature",
+        )
+
+    def _message(self, watched: WatchedLeg) -> str:
+        """The leg's address commits to all its terms but the amount, and no two legs have the same (S13)."""
+        leg = watched.leg
+        return (
+            f"I give back {btc(leg.terms.amount)} BTC of {htlc_address(leg.terms, self._network)} to {leg.refund_to}, "
+            f"swap {watched.swap_id}."
+        )
+
     def own(self, watched: WatchedLeg, coins: Sequence[Coin]) -> bytes:
         """See `Cooperates.own_consent`."""
         leg = watched.leg
@@ -82,9 +102,11 @@ class Cooperation:
             raise Invalid("consent", leg.terms.receiver, "a leg whose receiver is swapd's own wallet")
         found = b""
         for spend in self._spends(watched, open_coin(watched, coins)):
-            signature = self._keys.sign_bitcoin(watched.index, KeyPurpose.CLAIM, spend.sighash())
-            found += psbt_of(spend, {key: signature + bytes([SIGHASH_ALL])}).encode()
+            found += psbt_of(spend, {key: self._signed(watched, spend) + bytes([SIGHASH_ALL])}).encode()
         return found
+
+    def _signed(self, watched: WatchedLeg, spend: Spend) -> bytes:
+        return self._keys.sign_bitcoin(watched.index, KeyPurpose.CLAIM, spend.sighash())
 
     # -- used ------------------------------------------------------------------------------------------------------
 
@@ -108,7 +130,14 @@ class Cooperation:
     def signatures(self, watched: WatchedLeg, coin: Coin, consent: bytes) -> list[tuple[Spend, bytes]]:
         """Every transaction to which this consents, the cheapest first, with the receiver's signature (DER). Raises
         Invalid."""
-        terms = watched.leg.terms
+        leg, terms = watched.leg, watched.leg.terms
+        if leg.claim_by_swapd and leg.claimed_by is Wallet.EXTERNAL:
+            if not message.is_signed(
+                output_script(leg.pay_to, self._network, "pay_to"), self._message(watched), consent
+            ):
+                expected = f"the signature (BIP 322) of {leg.pay_to} under: {self._message(watched)}"
+                raise Invalid("consent", f"{len(consent)} bytes", expected)
+            return [(spend, self._signed(watched, spend)) for spend in self._spends(watched, coin)]
         key = parse_pubkey(terms.receiver, "receiver")
         expected = (
             f"PSBTs signed by {key.hex()} with SIGHASH_ALL, each spending {coin.outpoint} to {watched.leg.refund_to} "

@@ -106,23 +106,23 @@ class Handover:
         coin = open_coin(watched, coins)
         expected = f"a signed transaction, or PSBT, that spends {coin.outpoint} alone, by SIGHASH_ALL"
         if len(raw) > MOST_BYTES:
-            raise Invalid("raw", f"{len(raw)} bytes", f"{expected}; at most {MOST_BYTES} bytes")
+            raise Invalid("signed", f"{len(raw)} bytes", f"{expected}; at most {MOST_BYTES} bytes")
         whole = _put_together(terms, raw, expected) if raw.startswith(MAGIC) else raw
         try:
             tx = transaction.read(whole)
         except ValueError:
-            raise Invalid("raw", f"{len(raw)} bytes", expected) from None
+            raise Invalid("signed", f"{len(raw)} bytes", expected) from None
         if [item.outpoint for item in tx.inputs] != [coin.outpoint]:
-            raise Invalid("raw", f"one that spends {', '.join(str(i.outpoint) for i in tx.inputs[:5])}", expected)
+            raise Invalid("signed", f"one that spends {', '.join(str(i.outpoint) for i in tx.inputs[:5])}", expected)
         witness = tx.inputs[0].witness
         claims = preimage_in(witness, script, terms.hashlock) is not None
         refunds = len(witness) == 4 and witness[3] == script
         signatures = [witness[1]] if claims else [each for each in (witness[0], witness[2]) if each] if refunds else []
         if not signatures or any(each[-1:] != bytes([SIGHASH_ALL]) for each in signatures):
-            raise Invalid("raw", "a witness that is neither a claim's nor a refund's", expected)
+            raise Invalid("signed", "a witness that is neither a claim's nor a refund's", expected)
         fee = coin.amount - sum(output.amount for output in tx.outputs)
         if fee <= 0:
-            raise Invalid("raw", "one that pays out more than there is", expected)
+            raise Invalid("signed", "one that pays out more than there is", expected)
         kind = EffectKind.CLAIM if claims else EffectKind.REFUND
         return Submitted(kind, SignedTx(tx.txid, whole, fee, fee // tx.vsize, spends=(str(coin.outpoint),)))
 
@@ -142,7 +142,7 @@ def _put_together(terms: LegTerms, raw: bytes, expected: str) -> bytes:
     except ValueError:
         psbts = []
     if len(psbts) != 1 or len(psbts[0].inputs) != 1:
-        raise Invalid("raw", f"{len(raw)} bytes", f"{expected}: one PSBT with one input")
+        raise Invalid("signed", f"{len(raw)} bytes", f"{expected}: one PSBT with one input")
     psbt, item = psbts[0], psbts[0].inputs[0]
     if item.final:
         return transaction.with_witness(psbt.unsigned, item.final)
@@ -155,7 +155,7 @@ def _put_together(terms: LegTerms, raw: bytes, expected: str) -> bytes:
     if by_receiver and opens(preimage, terms.hashlock):
         return transaction.with_witness(psbt.unsigned, [preimage, by_receiver, script])
     missing = "a preimage" if by_receiver else "a signature by either key"
-    raise Invalid("raw", f"a PSBT without {missing} of this leg", expected)
+    raise Invalid("signed", f"a PSBT without {missing} of this leg", expected)
 
 
 def _fields(spend: Spend, psbt: bytes) -> dict[str, str]:

@@ -22,6 +22,7 @@ from swapd.chains.calls import Observer, host_of, nobody
 from swapd.chains.standing import NoAnswer, pause_of
 from swapd.chains.words import quoted
 from swapd.errors import Invalid, Rejected, Unavailable, Unknown
+from swapd.vault.known import KNOWN
 
 MISC_ERROR = -1
 WARMING_UP = -28
@@ -151,6 +152,7 @@ class Rpc:
         where = f"bitcoin node, {words}"
         try:
             auth = self._credentials()
+            KNOWN.add(auth[1].encode())
         except OSError as error:
             raise NoAnswer(f"{where}: cannot read its credentials from {error.filename}: {error.strerror}") from error
         try:

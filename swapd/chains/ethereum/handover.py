@@ -94,9 +94,9 @@ def submitted(htlc: Htlc, leg: WatchedLeg, raw: bytes) -> Submitted:
         attempt = attempt_of(SignedTx(txid, raw, 0, 0))
         Account.recover_transaction(raw)  # that it is whole, and signed
     except (Invalid, BadSignature, ValidationError, TypeError, ValueError, IndexError, rlp.exceptions.DecodingError):
-        raise Invalid("raw", f"{len(raw)} bytes", expected) from None
+        raise Invalid("signed", f"{len(raw)} bytes", expected) from None
     if chain_id != htlc.chain_id:
-        raise Invalid("raw", f"one for chain {chain_id}", expected)
+        raise Invalid("signed", f"one for chain {chain_id}", expected)
     kind = _kind_of(htlc, HtlcTerms.of(leg.leg.terms), attempt)
     fees = attempt.fees
     return Submitted(kind, SignedTx(txid, raw, attempt.gas * fees.max_fee, fees.max_fee))
@@ -116,4 +116,4 @@ def _kind_of(htlc: Htlc, terms: HtlcTerms, attempt: Attempt) -> EffectKind:
         if name == "cooperativeRefund" and call == htlc.cooperative_refund(terms, arguments[1]):
             return EffectKind.REFUND
     what = f"a call of {called[0]} with other terms" if called else "another call"
-    raise Invalid("raw", what, f"claim, refund or cooperativeRefund of {htlc.address} with exactly this leg's terms")
+    raise Invalid("signed", what, f"claim, refund or cooperativeRefund of {htlc.address} with exactly this leg's terms")

@@ -76,7 +76,7 @@ def submitted(canister: SwapCanister, leg: Leg, raw: bytes, now_ns: int) -> Subm
         f"{swap_id.hex()}"
     )
     if len(raw) > MOST_BYTES:
-        raise Invalid("raw", f"{len(raw)} bytes", expected)
+        raise Invalid("signed", f"{len(raw)} bytes", expected)
     try:
         call = read_call(raw)
         if call.canister_id == canister.principal and call.method == COMPLETE:
@@ -85,13 +85,13 @@ def submitted(canister: SwapCanister, leg: Leg, raw: bytes, now_ns: int) -> Subm
         elif call.canister_id == canister.principal and call.method == REFUND:
             is_it, kind = candid.decode(Blob, call.arg) == swap_id, EffectKind.REFUND
         else:
-            raise Invalid("raw", "another call", expected)
+            raise Invalid("signed", "another call", expected)
     except Unavailable:  # what a stranger wrote is no Candid
         is_it = False
     except Invalid as error:
-        raise Invalid("raw", error.value, expected) from None
+        raise Invalid("signed", error.value, expected) from None
     if not is_it:
-        raise Invalid("raw", f"another argument of {call.method}", expected)
+        raise Invalid("signed", f"another argument of {call.method}", expected)
     if call.ingress_expiry_ns <= now_ns:
         raise Rejected(f"the call was to be sent by {moment(call.ingress_expiry_ns // NANOSECONDS)}: sign a new one")
     return Submitted(kind, SignedTx(call.request_id.hex(), raw, 0, 0))

@@ -18,6 +18,7 @@ from swapd.chains.bitcoin.transaction import Outpoint, Spend, read, with_witness
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
+from swapd.protocol.terms import Wallet
 from swapd.vault.derivation import KeyPurpose
 
 from .conftest import AMOUNT, World
@@ -96,15 +97,56 @@ async def test_swapd_with_both_keys_gives_back_alone(world: World) -> None:
     assert (await world.view(leg)).state is LegState.REFUNDED
 
 
-async def test_swapd_agrees_for_nobody_else_and_asks_nobody_who_has_no_key(world: World) -> None:
+async def test_swapd_agrees_for_nobody_else_and_to_nothing_that_is_not_there(world: World) -> None:
     leg = await leg_of(world, receiver=BOB)
     with pytest.raises(Invalid, match="swapd's own wallet"):
         await world.chain.own_consent(leg)
-    own = await world.locked()
-    with pytest.raises(Invalid, match="key of its own"):
-        await world.chain.consent_wanted(own)
     with pytest.raises(Rejected, match="not in a block"):
         await world.chain.own_consent(await world.leg())
+
+
+async def of_address(world: World, kind: str) -> WatchedLeg:
+    """A leg for somebody who gave an address: swapd's own key claims for him."""
+    address = await world.node.rpc("getnewaddress", "", kind, wallet="miner")
+    return await world.locked(pay_to=address, claimed_by=Wallet.EXTERNAL)
+
+
+@pytest.mark.parametrize("kind", ["bech32", "bech32m"])
+async def test_the_owner_of_an_address_agrees_by_a_message(world: World, kind: str) -> None:
+    leg = await of_address(world, kind)
+    with pytest.raises(Invalid, match="swapd's own wallet"):
+        await world.chain.own_consent(leg)
+    fields = (await world.chain.consent_wanted(leg)).fields
+    assert fields["message"].count(leg.leg.refund_to) == 1
+    signature = await world.node.rpc("signmessage", fields["address"], fields["message"], wallet="miner")
+    consent = handed_in("consent", signature)
+    await world.chain.check_consent(leg, consent)
+    first = await world.send(REFUND, replace(leg, consent=consent))
+    leg = await world.seen(replace(leg, consent=consent))
+    assert await world.draft(REFUND, leg, first) is None
+    await world.send(REFUND, leg, first, left=0)
+    await world.node.mine(1)
+    assert (await world.view(leg)).state is LegState.REFUNDED
+
+
+async def test_no_other_message_and_no_other_owner_will_do(world: World) -> None:
+    leg, other = await of_address(world, "bech32"), await of_address(world, "bech32")
+    words = (await world.chain.consent_wanted(leg)).fields["message"]
+    others = (await world.chain.consent_wanted(other)).fields["message"]
+    for address, message in ((leg.leg.pay_to, others), (other.leg.pay_to, words), (leg.leg.pay_to, words + " ")):
+        signature = await world.node.rpc("signmessage", address, message, wallet="miner")
+        consent = handed_in("consent", signature)
+        with pytest.raises(Invalid, match=f"of {leg.leg.pay_to} under"):
+            await world.chain.check_consent(leg, consent)
+        with pytest.raises(Rejected, match="agree again"):
+            await world.draft(REFUND, replace(leg, consent=consent))
+    with pytest.raises(Invalid, match="BIP 322"):
+        await world.chain.check_consent(leg, await world.chain.own_consent(await world.locked()))
+
+
+async def test_whoever_gave_an_address_of_another_kind_can_not_be_asked(world: World) -> None:
+    with pytest.raises(Invalid, match="P2WPKH"):
+        await world.chain.consent_wanted(await of_address(world, "legacy"))
 
 
 async def test_a_word_that_is_not_the_receivers_for_this_leg_is_refused_with_what_was_expected(world: World) -> None:

@@ -136,7 +136,7 @@ async def test_what_is_not_a_claim_or_refund_of_this_very_leg_is_refused(world: 
     for what, each in wrong.items():
         with pytest.raises(Invalid) as caught:
             await world.chain.check_signed(leg, each)
-        assert caught.value.field == "raw", what
+        assert caught.value.field == "signed", what
         assert preimage.hex() not in str(caught.value), what
 
 
