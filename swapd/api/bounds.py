@@ -62,12 +62,12 @@ async def read_body(scope: Scope, receive: Receive, settings: ApiSettings) -> by
     headers = Headers(scope=scope)
     length = headers.get("content-length")
     if length is not None and (not _LENGTH.fullmatch(length) or int(length) > settings.body_bytes):
-        raise Problem("too-large" if length.isdigit() else "malformed", headers={"Connection": "close"})
+        raise Problem("too-large" if length.isdigit() else "malformed")
     try:
         async with asyncio.timeout(settings.body_seconds):
             body = await _received(receive, settings.body_bytes)
     except TimeoutError:
-        raise Problem("too-slow", headers={"Connection": "close"}) from None
+        raise Problem("too-slow") from None
     if body:
         check_type(headers)
         check_json(body, settings.json_depth)
@@ -83,7 +83,7 @@ async def _received(receive: Receive, most: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > most:
-            raise Problem("too-large", headers={"Connection": "close"})
+            raise Problem("too-large")
         parts.append(part)
         more = message.get("more_body", False)
     return b"".join(parts)

@@ -50,10 +50,9 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """A request whose headers have begun, or a connection that says nothing at all, has to get on. One that is kept
-        alive between two requests has uvicorn's own limit."""
+        alive between two requests has uvicorn's own limit, and bodies are bounded in `bounds`."""
         heard, _ = self.conn.trailing_data
-        waits = self.conn.their_state is h11.IDLE and (bool(heard) or self.cycle is None)
-        if not waits:
+        if self.conn.their_state is not h11.IDLE or not (heard or self.cycle is None):
             self._forget()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self._head_seconds, self.transport.abort)

@@ -64,7 +64,7 @@ def _described(app: FastAPI, doors: tuple[Door, ...]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], door: Door) -> None:
-    statuses = set(ALWAYS)
+    statuses = set(ALWAYS) | {int(status) for status in operation["responses"] if status[0] in "45"}
     if "{" in door.path:
         statuses.add(404)
     if door.roles:

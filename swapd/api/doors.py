@@ -10,7 +10,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -89,7 +89,7 @@ class Doors:
             return
         request_id = _request_id(Headers(scope=scope))
         scope["swapd.request_id"] = request_id
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, unread=_announces_body(Headers(scope=scope)))
         began = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -119,7 +119,7 @@ class Doors:
             if door is None or "open" not in door.marks:
                 headers = Headers(scope=scope)
                 if signing.is_signed(headers):
-                    body = await read_body(scope, receive, settings)
+                    body = await answer.after(read_body(scope, receive, settings))
                 key = await self._key(scope, headers, body or b"")
                 scope["swapd.caller"] = caller = caller_of(key)
                 self._service.uses.note(key.id)
@@ -130,7 +130,7 @@ class Doors:
                 if door is not None:
                     require_role(caller, door.roles)
             if body is None:
-                body = await read_body(scope, receive, settings)
+                body = await answer.after(read_body(scope, receive, settings))
             scope["swapd.body"] = body
             await self._app(scope, _replay(body, receive), answer)
 
@@ -191,10 +191,12 @@ class Doors:
 
 @dataclass
 class _Answer:
-    """Sends on, with the headers that every answer has. status: None while nothing is out."""
+    """Sends on, with the headers that every answer has. unread: a body is on its way that nobody will read, so the
+    connection ends with this answer. status: None while nothing is out."""
 
     send: Send
     request_id: str
+    unread: bool
     status: int | None = None
     started: float | None = None
 
@@ -209,9 +211,20 @@ class _Answer:
             headers["X-Request-ID"] = self.request_id
             headers["X-Content-Type-Options"] = "nosniff"
             headers.setdefault("Cache-Control", "no-store")
+            if self.unread:
+                headers["Connection"] = "close"
             for name, value in self.headers.items():
                 headers.setdefault(name, value)
         await self.send(message)
+
+    async def after(self, reading: Awaitable[bytes]) -> bytes:
+        body = await reading
+        self.unread = False
+        return body
+
+
+def _announces_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 def _request_id(headers: Headers) -> str:

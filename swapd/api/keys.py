@@ -79,7 +79,7 @@ async def issue(
     check_name(name)
     for chain in chains:
         if chain not in known_chains:
-            raise Invalid("chains", chain, f"configured chains: {', '.join(sorted(known_chains))}")
+            raise Invalid("networks", chain, f"configured chains: {', '.join(sorted(known_chains))}")
     key_id = make_id()
     token, proof = make_token(key_id)
     async with store.write(actor) as writing:

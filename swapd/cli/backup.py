@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from swapd.cli.context import Context, command, open_vault
+from swapd.cli.context import Context, NoKey, command, open_vault
 from swapd.cli.options import json_option
 from swapd.cli.run import alone_in
 from swapd.cli.show import moment, print_json, say
 from swapd.coordinator.agree import index_floor
-from swapd.errors import Invalid, Rejected
+from swapd.errors import Invalid
 from swapd.settings import Settings
 from swapd.store import Backup, Owner, Restored, Store
 
@@ -22,16 +22,6 @@ ACTOR = "operator"
 INDEX_LEAD = 4_320
 """How far new indexes begin ahead of the clock after a restore: what the counter may have been ahead by before, in a
 burst of swaps or reserved keys, is not known. Half of what `recover` looks for."""
-
-
-class _NoKey:
-    """A backup copies what is sealed without opening it: it runs from a timer, without the passphrase."""
-
-    def seal(self, content: bytes) -> bytes:
-        raise Rejected("a backup seals nothing")
-
-    def open(self, sealed: bytes) -> bytes:
-        raise Rejected("a backup opens nothing")
 
 
 @click.command()
@@ -43,7 +33,7 @@ async def backup(context: Context, target: Path, as_json: bool) -> int:
     must not exist; if it is a folder, the file is named by network and time. The passphrase is not needed."""
     settings = context.settings()
     target = _file_in(target, settings)
-    store = await Store.open(settings.database.url, _NoKey())
+    store = await Store.open(settings.database.url, NoKey())
     try:
         made = await store.backup(target)
     finally:

@@ -16,7 +16,7 @@ import click
 from swapd.chains.registry import REGISTRY
 from swapd.coordinator.house import House, Market
 from swapd.coordinator.limits import Limits
-from swapd.errors import Invalid, SwapdError
+from swapd.errors import Invalid, Rejected, SwapdError
 from swapd.settings import Settings, load, timing_profile
 from swapd.store import Store
 from swapd.telemetry.telemetry import Telemetry
@@ -26,6 +26,17 @@ from swapd.vault.passphrase import read_passphrase
 P = ParamSpec("P")
 
 CONFIG_VARIABLE = "SWAPD_CONFIG"
+
+
+class NoKey:
+    """For what is done with a database without opening anything that is sealed: it needs no passphrase, and can run
+    from a timer."""
+
+    def seal(self, content: bytes) -> bytes:
+        raise Rejected("nothing is sealed without the seed")
+
+    def open(self, sealed: bytes) -> bytes:
+        raise Rejected("nothing is opened without the seed")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from swapd.cli.audit import audit
 from swapd.cli.backup import backup, restore
 from swapd.cli.context import CONFIG_VARIABLE, Context
 from swapd.cli.contract import contract
@@ -47,7 +48,7 @@ def main(context: click.Context, config: Path | None) -> None:
 
 COMMANDS = (
     *(init, run, keys, swap, requests, wallet, timelocks, contract),
-    *(doctor, health, backup, restore, recover, watchtower, devnet),
+    *(doctor, health, audit, backup, restore, recover, watchtower, devnet),
 )
 for each in COMMANDS:
     main.add_command(each)

@@ -48,6 +48,21 @@ def different_chains(first: Asset, second: Asset) -> None:
 
 
 async def make_leg(priced: Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
+    """The leg with these parties. Raises Invalid for what the chain, or the protocol, can not do with them."""
+    leg = await as_if(priced, index, hashlock, timelock, times)
+    if leg.role is Role.INITIATOR and not (leg.claim_by_swapd or leg.claim_waived):
+        raise Invalid(
+            "participant.receive_at",
+            priced.claimer.receive_at,
+            "an address (swapd then claims for its owner), or the owner's word that it claims by itself: without either"
+            " the secret could never be shown safely",
+        )
+    priced.market.chain.check_terms(leg)
+    return leg
+
+
+async def as_if(priced: Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
+    """The same without a look at whether it can be traded: to ask what it would cost."""
     chain, role = priced.market.chain, priced.role.value
     sender = await _party(priced, f"{role}.refund_to", priced.funder, priced.funder.refund_to, index, sends=True)
     taker = "participant" if priced.role is Role.INITIATOR else "initiator"
@@ -55,7 +70,7 @@ async def make_leg(priced: Priced, index: int, hashlock: bytes, timelock: int, t
         priced, f"{taker}.receive_at", priced.claimer, priced.claimer.receive_at, index, sends=False
     )
     first = priced.role is Role.INITIATOR
-    leg = Leg(
+    return Leg(
         role=priced.role,
         terms=LegTerms(
             asset=priced.asset,
@@ -76,15 +91,6 @@ async def make_leg(priced: Priced, index: int, hashlock: bytes, timelock: int, t
         confirmations=priced.confirmations,
         lock_by=times.initiator_lock_by if first else times.participant_lock_by,
     )
-    if first and not (leg.claim_by_swapd or leg.claim_waived):
-        raise Invalid(
-            f"{taker}.receive_at",
-            priced.claimer.receive_at,
-            "an address (swapd then claims for its owner), or the owner's word that it claims by itself: without either"
-            " the secret could never be shown safely",
-        )
-    chain.check_terms(leg)
-    return leg
 
 
 async def _party(priced: Priced, field_name: str, side: Side, text: str | None, index: int, *, sends: bool) -> Party:

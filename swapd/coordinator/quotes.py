@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from swapd.coordinator import approvals
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
-from swapd.coordinator.pricing import Priced, different_chains, make_leg, price
+from swapd.coordinator.pricing import Priced, as_if, different_chains, price
 from swapd.protocol.request import Side
 from swapd.protocol.terms import Leg, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
 from swapd.protocol.timelock import Plan, plan
@@ -64,7 +64,8 @@ async def quote(house: House, gate: Gate | None, wish: Wish) -> Quote:
     different_chains(first.asset, second.asset)
     times = plan(house.clock(), first.timing, second.timing)
     legs = await asyncio.gather(
-        _as_if(first, times.initiator_timelock, times), _as_if(second, times.participant_timelock, times)
+        _with_own_names(first, times.initiator_timelock, times),
+        _with_own_names(second, times.participant_timelock, times),
     )
     swap_id = swap_id_of(HASHLOCK)
     terms = SwapTerms(swap_id, 0, SecretHolder.SELF, legs[0], legs[1], times.reveal_by, house.clock())
@@ -76,10 +77,10 @@ async def quote(house: House, gate: Gate | None, wish: Wish) -> Quote:
     return Quote((quoted[0], quoted[1]), times, approvals.needed(house, terms), closed)
 
 
-async def _as_if(priced: Priced, timelock: int, times: Plan) -> Leg:
+async def _with_own_names(priced: Priced, timelock: int, times: Plan) -> Leg:
     """The leg with swapd's own identities in the place of those that are not known yet: they cost the same."""
     hot = Side(Wallet.HOT)
-    leg = await make_leg(replace(priced, funder=hot, claimer=hot), 0, HASHLOCK, timelock, times)
+    leg = await as_if(replace(priced, funder=hot, claimer=hot), 0, HASHLOCK, timelock, times)
     return replace(leg, funded_by=priced.funder.wallet, claimed_by=priced.claimer.wallet)
 
 

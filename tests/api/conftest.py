@@ -48,9 +48,22 @@ class Clock:
     """This machine's, which a test may move."""
 
     ahead: int = 0
+    stands: int | None = None
 
     def __call__(self) -> int:
-        return int(time.time()) + self.ahead
+        return (int(time.time()) if self.stands is None else self.stands) + self.ahead
+
+    def stop(self) -> int:
+        """It stands still from now on."""
+        self.stands = int(time.time())
+        return self()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """As soon as it holds; it does within seconds, or never."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
 
 
 @dataclass

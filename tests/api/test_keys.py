@@ -192,7 +192,7 @@ async def test_the_last_use_of_a_key_is_written_now_and_then_and_not_at_each_req
         ({"name": "0123456789abcdef"}, "name"),
         ({"name": "abcdefabcdefabcd"}, "name"),
         ({"role": "owner"}, "role"),
-        ({"networks": ["dogecoin"]}, "chains"),
+        ({"networks": ["dogecoin"]}, "networks"),
         ({"requests_per_minute": 0}, "requests_per_minute"),
         ({"requests_per_minute": "5"}, "requests_per_minute"),
         ({"signed": 1}, "signed"),

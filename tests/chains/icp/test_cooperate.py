@@ -13,7 +13,7 @@ from swapd.chains.icp.principal import text
 from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
-from tests.chains.icp.world import ALICE, BOB, DAY, ICP, PREIMAGE, World
+from tests.chains.icp.world import ALICE, BOB, ICP, PREIMAGE, World
 
 CLAIM, REFUND = EffectKind.CLAIM, EffectKind.REFUND
 
@@ -70,10 +70,10 @@ async def test_swapd_gives_back_what_it_would_receive_by_its_own_consent_alone(w
 
 
 async def test_after_the_timelock_no_consent_is_asked_for(world: World) -> None:
-    leg = world.leg(sender=ALICE.text, receiver=world.own.text)
+    world.sweep_but_once_a_day()
+    leg = world.leg(sender=ALICE.text, receiver=world.own.text, timelock=world.start + 7_200)
     world.lock_by(ALICE, leg.leg.terms)
-    await world.chain.clock()
-    world.replica.clock.advance(DAY)  # and no sweep before our own call
+    world.replica.advance(7_200)
     assert (await world.draft(REFUND, leg)) is not None
 
 

@@ -15,7 +15,7 @@ from swapd.errors import Invalid, Rejected
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
 from swapd.vault import Network, Secret, Vault
-from tests.chains.icp.world import ALICE, BOB, DAY, ICP, NS, PREIMAGE, World
+from tests.chains.icp.world import ALICE, BOB, ICP, NS, PREIMAGE, World
 
 CLAIM, REFUND = EffectKind.CLAIM, EffectKind.REFUND
 
@@ -81,7 +81,8 @@ async def test_s9_a_claim_is_handed_over_with_a_hole_where_the_owners_own_preima
 
 
 async def test_a_refund_that_was_handed_over_is_good_from_the_timelock_on(world: World, stranger: Vault) -> None:
-    leg = world.leg()
+    world.sweep_but_once_a_day()
+    leg = world.leg(timelock=world.start + 7_200)
     await world.lock(leg)
     given = await world.chain.refund_for_owner(leg)
     before = world.balance(world.own)
@@ -89,7 +90,7 @@ async def test_a_refund_that_was_handed_over_is_good_from_the_timelock_on(world:
     await world.chain.broadcast(early.tx)
     world.replica.settle()
     assert (await world.view(leg)).state is LegState.LOCKED
-    world.replica.advance(DAY)
+    world.replica.advance(7_200)
     submitted = await world.chain.check_signed(leg, signed(world, stranger, given))
     assert submitted.kind is REFUND
     await world.chain.broadcast(submitted.tx)

@@ -221,6 +221,11 @@ class World:
         )
         return answer
 
+    def sweep_but_once_a_day(self) -> None:
+        """For what has to be due without the canister's own timer being first."""
+        config = {**config_of(self.ledger, self.own.owner), "sweep_seconds": DAY}
+        self.call(DEPLOYER, self.canister, "configure", CONFIG, config)
+
     def restore(self, folder: Path) -> None:
         """Everything on the subnet as it was when it was saved there, but for the time."""
         now = self.replica.now_ns
@@ -262,6 +267,20 @@ class World:
         return self.replica.now_ns
 
 
+def config_of(ledger: bytes, coordinator: bytes) -> dict[str, Any]:
+    return {
+        "arbiter": DEPLOYER,
+        "ledgers": [ledger],
+        "min_timelock": 60 * NS,
+        "max_timelock": 30 * DAY * NS,
+        "marketplaces": [],
+        "coordinators": [coordinator],
+        "limits": {"open_swaps_per_caller": 100, "initiates_per_minute": 100, "requests_per_minute": 100},
+        "min_cycles": 10**12,
+        "sweep_seconds": 60,
+    }
+
+
 def deploy(replica: Replica, own: bytes) -> tuple[bytes, bytes]:
     """Ledger and swap canister; swapd, Alice and Bob have money."""
     ledger = replica.create_canister(DEPLOYER)
@@ -276,18 +295,7 @@ def deploy(replica: Replica, own: bytes) -> tuple[bytes, bytes]:
     }
     replica.install(ledger, built("devnet_ledger").wasm, candid.encode(LEDGER_INIT, init), DEPLOYER)
     canister = replica.create_canister(DEPLOYER)
-    config = {
-        "arbiter": DEPLOYER,
-        "ledgers": [ledger],
-        "min_timelock": 60 * NS,
-        "max_timelock": 30 * DAY * NS,
-        "marketplaces": [],
-        "coordinators": [own],
-        "limits": {"open_swaps_per_caller": 100, "initiates_per_minute": 100, "requests_per_minute": 100},
-        "min_cycles": 10**12,
-        "sweep_seconds": 60,
-    }
-    replica.install(canister, built("atomic_swap").wasm, candid.encode(CONFIG, config), DEPLOYER)
+    replica.install(canister, built("atomic_swap").wasm, candid.encode(CONFIG, config_of(ledger, own)), DEPLOYER)
     replica.settle()
     return ledger, canister
 
