@@ -16,7 +16,7 @@ from swapd.cli.main import main
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 
-NOT_COMMANDS = ("swapd key file", "swapd preimage v1/", "swapd fingerprint v1")
+NOT_COMMANDS = ("swapd key file", "swapd preimage v1/", "swapd fingerprint v1", "swapd request signing v1")
 """Labels inside of files and derivations, which docs/vault.md quotes."""
 
 NOT_FILES = ("migrations/versions/000N_what.py",)

@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.add_column("swaps", sa.Column("approved", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("swaps", sa.Column("frozen_at", sa.BigInteger(), nullable=True))
     op.add_column("swaps", sa.Column("forced_at", sa.BigInteger(), nullable=True))
-    op.create_index("ix_swaps_owner", "swaps", ["owner"])
+    op.create_index("ix_swaps_owner_created_at", "swaps", ["owner", "created_at"])
     op.create_table(
         "disputes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -61,7 +61,7 @@ LATEST = 253_402_300_799
 
 def moment(seconds: int) -> Moment:
     shown = datetime.fromtimestamp(min(max(seconds, 0), LATEST), UTC)
-    return Moment(unix=seconds, rfc3339=shown.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return Moment(unix=seconds, rfc3339=f"{shown.replace(tzinfo=None).isoformat()}Z")
 
 
 def moment_or_none(seconds: int | None) -> Moment | None:

@@ -19,6 +19,7 @@ import structlog
 
 from swapd.errors import Invalid
 from swapd.store import DamagedRow, KeyRole, KeyRow, KeyState, Proof, Store
+from swapd.vault.known import KNOWN
 
 log = structlog.get_logger()
 
@@ -51,7 +52,9 @@ def proof_of(secret: str) -> Proof:
 
 def signing_key(secret: str) -> bytes:
     """32 bytes: HMAC-SHA256 of `SIGNING_LABEL` under the secret's 64 hex digits as text."""
-    return hmac.digest(secret.encode(), SIGNING_LABEL, "sha256")
+    key = hmac.digest(secret.encode(), SIGNING_LABEL, "sha256")
+    KNOWN.add(key, passing=True)  # to the redactor of logs; a whole token it knows by its looks
+    return key
 
 
 def check_name(name: str) -> str:

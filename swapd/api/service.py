@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
@@ -32,7 +33,7 @@ class Uses:
     """When which key was last used, by id: kept here, and written down now and then, because a write for each request
     would make every reader wait for the disk."""
 
-    clock: Any
+    clock: Callable[[], int]
     _seen: dict[str, int] = field(default_factory=dict)
 
     def note(self, key_id: str) -> None:
@@ -83,6 +84,8 @@ class Service:
                     purged = self.house.clock()
             except SwapdError as error:
                 log.warning("api.keeping", error=str(error))  # again in a minute
+            except Exception:  # a mistake of ours here must not be the last time that it was done
+                log.exception("api.keeping_mistake")
 
     async def purge(self) -> None:
         """Forget first answers that nobody asks for again."""

@@ -116,7 +116,8 @@ def _first_index() -> int:
 
 def _next_steps(settings: Settings) -> None:
     say("next: `swapd recover --from-seed` finds the swaps that are younger than the backup; then `swapd doctor` and")
-    say("      `swapd run`. Make sure that nowhere else a swapd runs with this seed")
+    say("      `swapd run`. Make sure that nowhere else a swapd runs with this seed. Keys of the API that were revoked")
+    say("      since the backup are open again: `swapd keys list`")
 
 
 def _tell(found: Backup) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from swapd.chains.base import Party
-from swapd.coordinator.funds import require_funds
+from swapd.coordinator.funds import needs_of
 from swapd.coordinator.house import House
 from swapd.coordinator.limits import require_room, stakes
 from swapd.coordinator.pricing import check_amount, different_chains, make_leg, price
@@ -34,9 +35,7 @@ OLDEST_OFFER = 86_400
 """Seconds. A leg is looked for in the blocks of this time before its offer was accepted, never longer."""
 
 TRIES = 5
-"""How often somebody else may take an index, or the money, between looking and writing before a person is told."""
-
-CROWDED = f"other swaps were created at the same moment, {TRIES} times in a row; try again"
+"""How often another worker may take an index between looking and writing before a person is told."""
 
 
 Also = Callable[[Transaction, SwapTerms], Awaitable[None]]
@@ -51,22 +50,38 @@ async def create(house: House, request: Request, actor: str, also: Also | None =
     second = price(house, Role.PARTICIPANT, request.get, request.get_amount, request.participant, request.initiator)
     different_chains(first.asset, second.asset)
     for _ in range(TRIES):
-        async with house.store.read() as reading:
-            index = await reading.peek_index(index_floor(house.clock()))
-        now = house.clock()
-        times = plan(now, first.timing, second.timing)
-        hashlock = house.secrets.hashlock(index)
-        initiator = await make_leg(first, index, hashlock, times.initiator_timelock, times)
-        participant = await make_leg(second, index, hashlock, times.participant_timelock, times)
-        terms = SwapTerms(swap_id_of(hashlock), index, SecretHolder.SELF, initiator, participant, times.reveal_by, now)
-        try:
-            await _store(house, terms, actor, also=also, owner=owner)
-        except Invalid as error:
-            if error.field in ("index", "hashlock"):
-                continue  # somebody else was given this index meanwhile, and with it comes its hashlock
-            raise
-        return terms
-    raise Rejected(CROWDED)
+        async with _new_index(house) as index:
+            now = house.clock()
+            times = plan(now, first.timing, second.timing)
+            hashlock = house.secrets.hashlock(index)
+            legs = (
+                await make_leg(first, index, hashlock, times.initiator_timelock, times),
+                await make_leg(second, index, hashlock, times.participant_timelock, times),
+            )
+            terms = SwapTerms(swap_id_of(hashlock), index, SecretHolder.SELF, *legs, times.reveal_by, now)
+            try:
+                await _store(house, terms, actor, also=also, owner=owner)
+            except Invalid as error:
+                if error.field in ("index", "hashlock"):
+                    continue  # another worker was given this index meanwhile, and with it comes its hashlock
+                raise
+            return terms
+    raise Rejected(f"other workers created swaps at the same moment, {TRIES} times in a row; try again")
+
+
+@asynccontextmanager
+async def _new_index(house: House) -> AsyncIterator[int]:
+    """The next one that nobody was given, and nobody in this process is about to take. It is taken with its swap: if
+    that is refused, the index is free again."""
+    async with house.store.read() as reading:
+        index = await reading.peek_index(index_floor(house.clock()))
+    while index in house.making:
+        index += 1
+    house.making.add(index)
+    try:
+        yield index
+    finally:
+        house.making.discard(index)
 
 
 async def reserve_keys(house: House, receive_on: str, send_on: str) -> tuple[int, Party, Party]:
@@ -76,7 +91,7 @@ async def reserve_keys(house: House, receive_on: str, send_on: str) -> tuple[int
         if name not in house.markets:
             raise Invalid(field_name, name, f"one of the configured chains: {', '.join(sorted(house.markets))}")
     async with house.store.write() as writing:
-        index = await writing.next_index(index_floor(house.clock()))
+        index = await writing.next_index(max(index_floor(house.clock()), *(each + 1 for each in house.making), 0))
     receiver = await house.chain(receive_on).party("receive_on", None, index, sends=False)
     sender = await house.chain(send_on).party("send_on", None, index, sends=True)
     return index, receiver, sender
@@ -141,26 +156,25 @@ async def _store(
     house: House, terms: SwapTerms, actor: str, *, age: int = 0, also: Also | None = None, owner: str = ""
 ) -> None:
     """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
-    for _ in range(TRIES):
-        promised = await require_funds(house, terms)
-        clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
-        for leg, clock in zip(terms.legs, clocks, strict=True):
-            if why := house.drift(leg.terms.chain, clock.time):
-                raise Rejected(why)
-        births = {
-            leg.role: max(0, clock.tip.height - house.markets[leg.terms.chain].profile.most_blocks(age))
-            for leg, clock in zip(terms.legs, clocks, strict=True)
-        }
-        names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
-        crashpoint("agree.store.before")
-        async with house.store.write(actor) as writing:
-            await require_room(house, writing, terms, owner)
-            if await writing.reserved(house.clock()) != promised:
-                continue  # another swap was added meanwhile, and the wallet's money is not there twice
-            await writing.add_swap(terms, births, names, Status.PROPOSED)
-            await writing.own(terms.swap_id, owner, stakes(terms, owner))
-            if also is not None:
-                await also(writing, terms)
-        crashpoint("agree.store.after")
-        return
-    raise Rejected(CROWDED)
+    async with house.store.read() as reading:
+        promised = await reading.reserved(house.clock())
+    needs = await needs_of(house, terms.legs)
+    needs.require(promised)
+    clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
+    for leg, clock in zip(terms.legs, clocks, strict=True):
+        if why := house.drift(leg.terms.chain, clock.time):
+            raise Rejected(why)
+    births = {
+        leg.role: max(0, clock.tip.height - house.markets[leg.terms.chain].profile.most_blocks(age))
+        for leg, clock in zip(terms.legs, clocks, strict=True)
+    }
+    names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
+    crashpoint("agree.store.before")
+    async with house.store.write(actor) as writing:
+        await require_room(house, writing, terms, owner)
+        needs.require(await writing.reserved(house.clock()))  # others may have been promised some of it meanwhile
+        await writing.add_swap(terms, births, names, Status.PROPOSED)
+        await writing.own(terms.swap_id, owner, stakes(terms, owner))
+        if also is not None:
+            await also(writing, terms)
+    crashpoint("agree.store.after")

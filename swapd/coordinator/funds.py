@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from swapd.coordinator.house import House
 from swapd.errors import Rejected
-from swapd.protocol.terms import Leg, SwapTerms, Wallet
+from swapd.protocol.terms import Leg, Wallet
 
 
 class NotEnough(Rejected):
@@ -18,37 +19,41 @@ class NotEnough(Rejected):
         super().__init__(words)
 
 
-async def require_funds(house: House, terms: SwapTerms) -> dict[str, int]:
-    """Refuse (Rejected) a new swap unless everything it needs of swapd is there and not promised to other swaps.
-    Returns what was promised to them: if that has changed when the swap is written down, the answer means nothing."""
-    async with house.store.read() as reading:
-        promised = await reading.reserved(house.clock())
-    await _require(house, terms.legs, promised)
-    return promised
+@dataclass(frozen=True)
+class Needs:
+    """By asset symbol, in smallest units: what some legs need of swapd's wallets, and what these held when asked."""
+
+    needs: Mapping[str, int]
+    balances: Mapping[str, int]
+
+    def require(self, promised: Mapping[str, int]) -> None:
+        """Refuse (`NotEnough`) unless everything is there and not promised to other swaps."""
+        for symbol, needed in self.needs.items():
+            taken = promised.get(symbol, 0)
+            if needed and needed > self.balances[symbol] - taken:
+                raise NotEnough(
+                    symbol,
+                    f"not enough {symbol}: this needs {needed} with fees, the wallet has {self.balances[symbol]}"
+                    f" and {taken} of it is promised to other swaps",
+                )
 
 
-async def require_leg_funds(house: House, leg: Leg) -> None:
-    """The same right before a leg is funded: its own promise is not counted against it."""
-    async with house.store.read() as reading:
-        promised = await reading.reserved(house.clock())
-    if leg.funded_by is Wallet.HOT:
-        symbol = leg.terms.asset.symbol
-        promised[symbol] = max(0, promised.get(symbol, 0) - leg.terms.amount)
-    await _require(house, [leg], promised)
-
-
-async def _require(house: House, legs: Iterable[Leg], promised: Mapping[str, int]) -> None:
+async def needs_of(house: House, legs: Iterable[Leg]) -> Needs:
+    """Asks the chains. What is promised is another question, and the answer to that may change meanwhile."""
     needs: Counter[str] = Counter()
     balances: dict[str, int] = {}
     for leg in legs:
         chain = house.chain(leg.terms.chain)
         needs.update(await chain.costs(leg))
         balances.update(await chain.balances())
-    for symbol, needed in needs.items():
-        taken = promised.get(symbol, 0)
-        if needed and needed > balances[symbol] - taken:
-            raise NotEnough(
-                symbol,
-                f"not enough {symbol}: this needs {needed} with fees, the wallet has {balances[symbol]}"
-                f" and {taken} of it is promised to other swaps",
-            )
+    return Needs(needs, balances)
+
+
+async def require_leg_funds(house: House, leg: Leg) -> None:
+    """Right before a leg is funded: its own promise is not counted against it."""
+    async with house.store.read() as reading:
+        promised = await reading.reserved(house.clock())
+    if leg.funded_by is Wallet.HOT:
+        symbol = leg.terms.asset.symbol
+        promised[symbol] = max(0, promised.get(symbol, 0) - leg.terms.amount)
+    (await needs_of(house, [leg])).require(promised)

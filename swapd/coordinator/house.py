@@ -48,7 +48,7 @@ class House:
 
     clock_slack: seconds by which this machine's clock and a chain's may be further apart than plans allow for.
     shown: swaps whose own secret this process has shown, or is about to show: an older copy of the database does not
-    know of it.
+    know of it. making: indexes of swaps that are being made.
     """
 
     markets: Mapping[str, Market]
@@ -58,6 +58,7 @@ class House:
     clock_slack: int
     clock: Callable[[], int] = field(default=wall_clock)
     shown: set[str] = field(default_factory=set)
+    making: set[int] = field(default_factory=set)
     telemetry: Telemetry = field(default_factory=Telemetry)
 
     def __post_init__(self) -> None:

@@ -63,7 +63,7 @@ async def make_leg(priced: Priced, index: int, hashlock: bytes, timelock: int, t
 
 async def as_if(priced: Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
     """The same without a look at whether it can be traded: to ask what it would cost."""
-    chain, role = priced.market.chain, priced.role.value
+    role = priced.role.value
     sender = await _party(priced, f"{role}.refund_to", priced.funder, priced.funder.refund_to, index, sends=True)
     taker = "participant" if priced.role is Role.INITIATOR else "initiator"
     receiver = await _party(

@@ -37,7 +37,10 @@ LEASE_SLACK = 30
 PAUSE_SECONDS = 10
 """After a mistake of ours."""
 
-MOST_REST = 60
+GAP_SECONDS = 0.05
+"""Between two turns, however much is going on: each asks the database some questions."""
+
+MOST_REST = 10
 """Longest rest of a webhook at which nothing arrives, in seconds."""
 
 PURGE_SECONDS = 600
@@ -85,6 +88,7 @@ class Deliverer:
                 except Exception:  # a mistake of ours here must not end the daemon, and with it its exits
                     log.exception("webhooks.mistake")
                     pause = PAUSE_SECONDS
+                await asyncio.sleep(GAP_SECONDS)
                 await self._rest(pause, news, stopping)
             await asyncio.gather(*self._tasks)
         finally:

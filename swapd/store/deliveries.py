@@ -20,14 +20,16 @@ from swapd.store import models as m
 from swapd.store.clock import unix_now
 from swapd.store.codec import dumps
 from swapd.store.errors import LeaseLost
-from swapd.store.events import PING, Sight, to_event, visible
+from swapd.store.events import PING, Sight, to_event
 from swapd.store.records import AuditEntry
 from swapd.store.sealing import seal
 from swapd.store.webhooks import (
+    COLLECT_SPAN,
     DeliveryState,
     Parcel,
     WebhookReading,
     WebhookRow,
+    news_of,
     no_such_webhook,
     previous_place,
     secret_place,
@@ -36,11 +38,8 @@ from swapd.store.webhooks import (
 )
 from swapd.store.writing import Writing
 
-COLLECT_SPAN = 500
-"""Audit entries that one transaction goes through: some milliseconds, in which on SQLite nobody else writes."""
-
 _PURGE = 500
-"""Rows deleted by one transaction, for the same reason."""
+"""Rows deleted by one transaction: see `COLLECT_SPAN`."""
 
 
 class WebhookWriting(Writing, WebhookReading):
@@ -124,9 +123,7 @@ class WebhookWriting(Writing, WebhookReading):
             return
         hook = to_webhook(row)
         to = min(hook.cursor + COLLECT_SPAN, (await audit.last(self._connection)).seq)
-        sight = Sight(hook.owner or None, frozenset(hook.types))
-        news = visible(sight, ping=hook.id).where(m.Audit.seq > hook.cursor, m.Audit.seq <= to)
-        await self._add(hook, [AuditEntry(**each) for each in await self._all(news)])
+        await self._add(hook, [AuditEntry(**each) for each in await self._all(news_of(hook, to))])
         await self._connection.execute(update(m.Webhook).where(m.Webhook.id == webhook_id).values(cursor=to))
 
     async def take_deliveries(self, webhook_id: str, worker: str, seconds: int, limit: int) -> list[Parcel]:

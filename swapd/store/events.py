@@ -225,7 +225,9 @@ def visible(sight: Sight, ping: str | None = None) -> Query:
     types = sight.types or TYPES.keys()
     seen: list[ColumnElement[bool]] = [m.Audit.event.in_(_said(types))]
     if sight.owner is not None:
-        seen.append(m.Audit.swap_id.in_(select(m.Swap.id).where(m.Swap.owner == sight.owner)))
+        # looked up for each entry that is read, of which there are few; a tenant may have very many swaps
+        own = select(m.Swap.id).where(m.Swap.id == m.Audit.swap_id, m.Swap.owner == sight.owner)
+        seen.append(own.correlate(m.Audit).exists())
     if sight.swap_id is not None:
         seen.append(m.Audit.swap_id == sight.swap_id)
     which = and_(*seen)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
 
-from sqlalchemy import RowMapping, delete, insert, or_, select, update
+from sqlalchemy import RowMapping, delete, or_, select, update
 
 from swapd.errors import Rejected, SwapdError
 from swapd.store import models as m
@@ -109,12 +109,13 @@ class KeyWriting(Writing, KeyReading):
         expires_in: int | None = None,
     ) -> KeyRow:
         """Rejected for a name that was ever given out: what its holder did and owns stands under it."""
-        if await self._one(select(m.ApiKey.id).where(m.ApiKey.name == name)) is not None:
-            raise Rejected(f"there is a key named {name}: rotate it for a new secret, or choose another name")
         now = await self._now()
         until = None if expires_in is None else now + expires_in
         key = KeyRow(key_id, name, role, chains, rate, signed, proof, None, 0, now, None, until, None)
-        await self._connection.execute(insert(m.ApiKey).values(id=key_id, name=name, **self._columns(key)))
+        row = self._insert(m.ApiKey).values(id=key_id, name=name, **self._columns(key))
+        added = row.on_conflict_do_nothing(index_elements=["name"]).returning(m.ApiKey.id)
+        if (await self._connection.execute(added)).first() is None:
+            raise Rejected(f"there is a key named {name}: rotate it for a new secret, or choose another name")
         said: dict[str, Json] = {"chains": list(chains), "rate": rate, "signed": signed, "expires_at": until}
         self.audit("key issued", None, key=key_id, name=name, role=role.value, **said)
         return key

@@ -56,7 +56,7 @@ class Swap(Base):
     """One swap. `terms` never change; the rest is what swapd last made of it."""
 
     __tablename__ = "swaps"
-    __table_args__ = (Index(None, "status", "created_at"),)
+    __table_args__ = (Index(None, "status", "created_at"), Index(None, "owner", "created_at"))
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
     index: Mapped[int] = mapped_column(unique=True)
@@ -75,7 +75,7 @@ class Swap(Base):
     watched: Mapped[bool] = mapped_column(index=True)
 
     approved: Mapped[bool]  # by somebody at some time: there are rows in table approvals
-    owner: Mapped[str] = mapped_column(index=True)  # the tenant whose key made it; "" for the house itself
+    owner: Mapped[str]  # the tenant whose key made it; "" for the house itself
     frozen_at: Mapped[int | None]  # a dispute is open: no secret is shown, nothing new is locked
 
     # what can never be taken back

@@ -139,7 +139,8 @@ class PeopleWriting(SwapWriting, PeopleReading):
         await self._change(dispute.swap_id, frozen_at=None, forced_at=unix_now())
 
     async def consent(self, swap_id: str, role: Role, consent: bytes, by: str) -> None:
-        """A leg's receiver gives it back, of a swap whose refund was forced. by: who that is. The caller has checked what it signed."""
+        """A leg's receiver gives it back, of a swap whose refund was forced. by: who that is. The caller has checked
+        what it signed."""
         await self._held(swap_id)
         row = self._insert(m.Consent).values(swap_id=swap_id, role=role, consent=consent, given_at=unix_now())
         same = ["swap_id", "role"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import sha256
 
 from sqlalchemy import RowMapping
@@ -174,11 +175,17 @@ def to_request(row: RowMapping, sealer: Sealer) -> RequestRow:
 def _terms(row: RowMapping, sealer: Sealer) -> SwapTerms:
     if unseal(sealer, terms_place(row["id"]), row["seal"]) != terms_digest(row["terms"]):
         raise DamagedRow("swaps", row["id"], "its terms are not those that were sealed")
-    terms = loads(SwapTerms, row["terms"])
+    terms = _decoded(row["terms"])
     columns = (row["id"], row["index"], row["hashlock"])
     if columns != (swap_id_of(terms.hashlock), terms.index, terms.hashlock.hex()) or terms.swap_id != row["id"]:
         raise DamagedRow("swaps", row["id"], "its columns and its terms differ")
     return terms
+
+
+@lru_cache(maxsize=4_096)
+def _decoded(text: str) -> SwapTerms:
+    """Terms never change, and every look at what is open reads them all again."""
+    return loads(SwapTerms, text)
 
 
 def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:

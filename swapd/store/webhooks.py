@@ -11,11 +11,11 @@ from sqlalchemy import RowMapping, func, select
 from swapd.errors import Invalid, SwapdError
 from swapd.store import audit
 from swapd.store import models as m
-from swapd.store.asking import Asking
+from swapd.store.asking import Asking, Query
 from swapd.store.clock import unix_now
 from swapd.store.codec import loads
 from swapd.store.errors import DamagedRow, NotHere
-from swapd.store.events import Event
+from swapd.store.events import Event, Sight, visible
 from swapd.store.sealing import Sealer, unseal
 
 
@@ -28,6 +28,9 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     """Tried for the last time. It holds what comes after it of its swap, until it is replayed."""
 
+
+COLLECT_SPAN = 500
+"""Audit entries that one transaction goes through: some milliseconds, in which on SQLite nobody else writes."""
 
 UNDELIVERED: tuple[DeliveryState, ...] = (DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.DEAD)
 
@@ -118,10 +121,15 @@ class WebhookReading(Asking):
         return [to_delivery(row) for row in await self._all(query.order_by(m.Delivery.seq).limit(limit))]
 
     async def webhooks_behind(self) -> list[str]:
-        """Those for which there are audit entries that were not looked at."""
+        """Those for which there is something in the chain behind their cursors. Where there is nothing yet, the cursor
+        is left to lag a while: to move it is a write, and entries come all the time."""
         head = (await audit.last(self._connection)).seq
-        behind = select(m.Webhook.id).where(m.Webhook.cursor < head, m.Webhook.paused.is_(False))
-        return list(await self._connection.scalars(behind.order_by(m.Webhook.cursor)))
+        behind = select(m.Webhook.__table__).where(m.Webhook.cursor < head, m.Webhook.paused.is_(False))
+        hooks = [to_webhook(row) for row in await self._all(behind.order_by(m.Webhook.cursor))]
+        return [hook.id for hook in hooks if head - hook.cursor >= COLLECT_SPAN or await self._has_news(hook)]
+
+    async def _has_news(self, hook: WebhookRow) -> bool:
+        return bool(await self._all(news_of(hook, hook.cursor + COLLECT_SPAN).limit(1)))
 
     async def webhooks_due(self) -> list[str]:
         """Those for which something could be sent at this moment."""
@@ -136,6 +144,12 @@ class WebhookReading(Asking):
             )
         )
         return list(await self._connection.scalars(due.distinct()))
+
+
+def news_of(hook: WebhookRow, to: int) -> Query:
+    """The entries from behind its cursor up to this one that it is told of."""
+    sight = Sight(hook.owner or None, frozenset(hook.types))
+    return visible(sight, ping=hook.id).where(m.Audit.seq > hook.cursor, m.Audit.seq <= to)
 
 
 def to_webhook(row: RowMapping) -> WebhookRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from fastapi import APIRouter
 from structlog.testing import capture_logs
 
+from docs.generate import FOLDER
 from swapd.api import keys, signing
 from swapd.api.app import ROUTERS
 from swapd.store import KeyRole
@@ -202,3 +204,18 @@ async def test_what_swapd_signs_swapd_takes(api: Api) -> None:
     key = keys.signing_key(token.rpartition("_")[2])
     headers = signing.sign(key, row.id, "GET", "/v1/me", "", b"", created=api.clock(), nonce="n" * 16)
     assert (await api.get("/v1/me", headers=headers)).status_code == 200
+
+
+def documented() -> str:
+    page = (FOLDER / "api-keys.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def signed" in block]
+    return str(code)
+
+
+async def test_the_documented_client_is_taken(api: Api) -> None:
+    defined: dict[str, Any] = {}
+    exec(documented(), defined)  # noqa: S102 - our own page
+    _, token = await api.issue("signer", signed=True)
+    path = "/v1/trial/numbers?limit=1"
+    headers = defined["signed"](token, "GET", path, b"", api.clock(), secrets.token_hex(16))
+    assert (await api.get(path, headers=headers)).json()["items"] == [0]

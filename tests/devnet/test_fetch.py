@@ -71,7 +71,7 @@ def test_what_is_in_the_cache_needs_no_other_tool_and_no_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find_all() -> list[object]:
-        return [find(system=False) for find in (fetch.bitcoind, fetch.anvil, fetch.postgres)]
+        return [find(system=False) for find in (fetch.bitcoind, fetch.anvil, fetch.postgres, fetch.promtool)]
 
     first = find_all()
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -251,3 +251,36 @@ def test_a_url_among_several_is_not_shown_either(refused: Refusal) -> None:
         error = refused(f"[chains.ethereum]\nmore_rpc_urls = {wrong}")
         assert "more_rpc_urls" in error.field
         assert "secret-key" not in str(error)
+
+
+# -- the API -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("host = '0.0.0.0'", "api.host"),
+        ("host = 'swapd.example'", "api.host"),
+        ("tls_certificate = 'a.pem'", "api.tls_key"),
+        ("tls_key = 'a.key'", "api.tls_certificate"),
+        ("trusted_proxies = ['my-proxy']", "api.trusted_proxies"),
+        ("trusted_proxies = ['*']", "api.trusted_proxies"),
+        ("[api.limits]\nrequests_per_minute = 10000", "api.limits.requests_per_minute"),
+    ],
+)
+def test_an_api_that_would_give_keys_away_is_refused(refused: Refusal, text: str, key: str) -> None:
+    assert refused(f"[api]\n{text}").field == key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host = '::1'",
+        "host = 'localhost'",
+        "host = '0.0.0.0'\nbehind_proxy = true",
+        "host = '0.0.0.0'\ntls_certificate = 'a.pem'\ntls_key = 'a.key'",
+        "trusted_proxies = ['10.0.0.0/8', '::1']",
+    ],
+)
+def test_an_api_that_only_those_hear_who_may_is_fine(loaded: Callable[..., object], text: str) -> None:
+    loaded(f"[api]\n{text}")

@@ -17,11 +17,12 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from swapd.errors import Rejected
+from swapd.store import Lease
 from swapd.telemetry.logs import WITHHELD, log_as
 from swapd.telemetry.redact import REDACTED
 from swapd.vault import Secret
 from tests.coordinator.world import Rooms, new_rooms
-from tests.store.store_samples import add_swap
+from tests.store.store_samples import add_swap, lease
 
 SECRET = hashlib.sha256(b"a secret of the log tests").digest()
 
@@ -66,11 +67,22 @@ def test_libraries_speak_through_the_same_lines_and_only_when_something_is_wrong
     library.info("nothing of interest")
     with bound_contextvars(swap="0123456789abcdef"):
         library.warning("could not read %s", "it")
-        library.warning("too %s %s", "few")
-    first, second = lines()
+    (first,) = lines()
     assert (first["event"], first["logger"], first["level"]) == ("could not read it", "some.library", "warning")
     assert first["swap"] == "0123456789abcdef"
-    assert "TypeError" in second["event"]
+
+
+def test_a_librarys_own_mistake_in_a_message_loses_nothing(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [each for each in root.handlers if _ours(each)])
+    logging.getLogger("some.library").warning("too %s %s", "few")
+    (line,) = lines()
+    assert line["event"] == "too %s %s (TypeError in its arguments)"
+
+
+def _ours(handler: logging.Handler) -> bool:
+    """Not pytest's, which fails over such a line."""
+    return type(handler).__module__.startswith("swapd.")
 
 
 def holders() -> list[Any]:
@@ -99,12 +111,11 @@ def test_s9_no_line_of_ours_or_of_a_library_holds_a_known_secret(lines: Any) -> 
 
 
 def test_s9_a_secret_that_is_whole_only_in_the_finished_line_withholds_all_of_it(lines: Any) -> None:
-    halves = {f"part{number}": SECRET.hex()[number * 12 : number * 12 + 12] for number in range(6)}
-    structlog.get_logger().info("event", **halves)
-    parts = lines()
-    assert [line["event"] for line in parts] == ["event"], "apart and named they are no secret that anybody could find"
-    structlog.get_logger().info("event", a=["%02x" % byte for byte in SECRET[:16]], b=str(list(SECRET[16:]))[1:20])  # noqa: UP031
-    assert SECRET[:16].hex() not in json.dumps(lines()).replace('", "', "")
+    parts = [list(SECRET[start : start + 6]) for start in range(0, len(SECRET), 6)]  # each too short to be known
+    structlog.get_logger().info("event", parts=parts, other="x")
+    (line,) = lines()
+    assert line.keys() == {"event", "level", "timestamp"}
+    assert line["event"] == WITHHELD
 
 
 def test_s9_an_error_that_nobody_caught_is_said_without_its_secret() -> None:
@@ -158,14 +169,12 @@ async def test_whatever_is_logged_while_a_swap_is_worked_on_says_which(
     await daemon.start()
     lines()
 
-    async def reconcile(lease: object) -> None:
+    async def reconcile(held: object) -> None:
         logging.getLogger("some.library").warning("a library's own words")
         structlog.get_logger().info("from.far.below")
 
     monkeypatch.setattr(daemon, "_reconciler", type("Fake", (), {"reconcile": staticmethod(reconcile)}))
-    async with rooms.store.write() as writing:
-        await writing.touch([swap_id])
-    await daemon.work()
+    await daemon._reconcile(Lease(swap_id, await lease(rooms.store, swap_id)))
     said = {line["event"]: line.get("swap") for line in lines()}
     assert said["a library's own words"] == swap_id
     assert said["from.far.below"] == swap_id
