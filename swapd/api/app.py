@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 
 from swapd.api import document, idempotency, problems
 from swapd.api.doors import Doors, doors_of, open_door
@@ -52,6 +53,17 @@ VERSION = "1"
 """Of the interface. What is added to it keeps the number; what would break a client gets another path beside /v1."""
 
 
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own takes bodies and stack traces along, and variables of the environment can send them anywhere (S9). What
+swapd tells of requests is `telemetry/`'s."""
+
+
 def make_app(service: Service, routers: Sequence[APIRouter] = ROUTERS) -> FastAPI:
     docs = service.settings.api.docs
     app = _app(routers, docs=docs)
@@ -78,6 +90,7 @@ def _app(routers: Sequence[APIRouter], *, docs: bool) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
+        telemetry=NO_TELEMETRY,
     )
     for router in routers:
         app.include_router(router)

@@ -42,7 +42,7 @@ def _schema(meaning: str) -> WithJsonSchema:
 
 
 Amount = Annotated[int, BeforeValidator(_whole), _schema("Whole number of smallest units")]
-"""Asked: a decimal string, because a JSON number holds no wei."""
+"""Asked: a decimal string, because JSON numbers end at 2^53 with most readers."""
 
 ToldAmount = Annotated[int, PlainSerializer(str, return_type=str), _schema("Whole number of smallest units")]
 """Told: the same, from a Python int."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from swapd.chains.settings import Amount
 from swapd.settings import Settings
 
 HIDDEN = "(hidden)"
+_AMOUNT = get_args(Amount)[1]
 _SECRET = ("password", "passphrase", "secret", "token_secret", "private_key", "api_key")
 
 
@@ -24,7 +27,8 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 def _shown(key: str, value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return {name: _shown(name, getattr(value, name)) for name in type(value).model_fields}
+        fields = type(value).model_fields
+        return {name: _field(name, field, getattr(value, name)) for name, field in fields.items()}
     if isinstance(value, Mapping):
         return {name: _shown(name, each) for name, each in value.items()}
     if isinstance(value, tuple | list):
@@ -35,16 +39,16 @@ def _shown(key: str, value: Any) -> Any:
         return _without_secrets(value)
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, int) and not isinstance(value, bool) and key in _AMOUNTS:
-        return str(value)
     return value
 
 
-_AMOUNTS = frozenset(
-    {"minimum", "maximum", "up_to", "exposure_max", "tenant_day_max", "party_day_max", "approve_from"}
-    | {"priority_floor", "fee_cap", "fee_cap_at_deadline"}
-)
-"""Keys of amounts in smallest units: more than a JSON number holds."""
+def _field(name: str, field: FieldInfo, value: Any) -> Any:
+    return str(value) if value is not None and _is_amount(field) else _shown(name, value)
+
+
+def _is_amount(field: FieldInfo) -> bool:
+    """More than a JSON number holds: it is told as it is written, as text."""
+    return _AMOUNT in field.metadata or any(_AMOUNT in get_args(each) for each in get_args(field.annotation))
 
 
 def _without_secrets(url: str) -> str:

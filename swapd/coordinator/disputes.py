@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from swapd.chains.abilities import Cooperates
+from swapd.chains.base import WatchedLeg
 from swapd.coordinator.house import House
 from swapd.coordinator.look import Look, look
 from swapd.coordinator.refunds import Forbidden
@@ -69,23 +70,34 @@ async def give_back(house: House, row: SwapRow, seen: Look) -> None:
     if row.forced_at is None or seen.trouble:
         return
     for leg in row.terms.legs:
-        role, view = leg.role, seen.views[leg.role]
-        chain = house.chain(leg.terms.chain)
+        view, chain = seen.views[leg.role], house.chain(leg.terms.chain)
         there = view.state in (LegState.SEEN, LegState.LOCKED)
-        if leg.claimed_by is not Wallet.HOT or role in row.consents or not there or not isinstance(chain, Cooperates):
+        if leg.claimed_by is not Wallet.HOT or not there or not isinstance(chain, Cooperates):
             continue
         try:
-            may_consent(row.terms, role, seen.views, row.memory, seen.clocks)
+            may_consent(row.terms, leg.role, seen.views, row.memory, seen.clocks)
+            consent = await _own_consent(chain, row.watched_leg(leg.role))
         except Invalid as error:
-            log.info("consent.not_yet", swap=row.id, role=role, why=error.expected)
+            log.info("consent.not_yet", swap=row.id, role=leg.role, why=error.expected)
             continue
-        try:
-            consent = await chain.own_consent(row.watched_leg(role))
         except (Rejected, Unavailable) as error:  # not in a block yet, or not any more: the next look asks again
-            log.info("consent.not_yet", swap=row.id, role=role, why=str(error))
+            log.info("consent.not_yet", swap=row.id, role=leg.role, why=str(error))
             continue
-        async with house.store.write() as writing:
-            await writing.consent(row.id, role, consent, "swapd")
+        if consent is not None:
+            async with house.store.write() as writing:
+                await writing.consent(row.id, leg.role, consent, "swapd")
+
+
+async def _own_consent(chain: Cooperates, leg: WatchedLeg) -> bytes | None:
+    """None if the one that is there is still good. A lock that a reorganisation replaced takes a new one."""
+    if leg.consent:
+        try:
+            await chain.check_consent(leg, leg.consent)
+        except Invalid:
+            log.info("consent.outdated", swap=leg.swap_id, role=leg.leg.role)
+        else:
+            return None
+    return await chain.own_consent(leg)
 
 
 def cooperating(house: House, row: SwapRow, role: Role) -> Cooperates:

@@ -7,14 +7,14 @@ bounded rate, once for everybody. Nothing is lost by missing a piece of news: wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
 from swapd.errors import Rejected, SwapdError, Unavailable
-from swapd.store import Store
+from swapd.store import Reading, Store
 from swapd.store.events import Event, Sight
 
 log = structlog.get_logger()
@@ -27,6 +27,9 @@ READERS = 2
 
 PAGE = 100
 """Events that a stream reads at a time."""
+
+
+MayStill = Callable[[Reading], Awaitable[bool]]
 
 
 class Crowded(Rejected):
@@ -83,13 +86,16 @@ class Feed:
         finally:
             self.streams -= 1
 
-    async def follow(self, sight: Sight, after: int) -> AsyncIterator[Event]:
+    async def follow(self, sight: Sight, after: int, may_still: MayStill | None = None) -> AsyncIterator[Event]:
         """Every event behind entry `after`, as it comes, until `close`. While the database is away nothing comes; a
-        caller who can not be served any more gets the error."""
+        caller who can not be served any more gets the error. may_still: asked before each page whether the reader may
+        still hear any of it; if not, the stream ends."""
         while not self.closed:
             news = self._news
             try:
                 async with self._turns, self.store.read() as reading:
+                    if may_still is not None and not await may_still(reading):
+                        return
                     found = await reading.events(sight, after, PAGE)
             except Unavailable:
                 await _wait(news, self.poll_seconds)

@@ -56,7 +56,7 @@ class ApiLimits(Section):
     waiting_per_key: Annotated[int, Field(ge=0, le=10_000)]
     streams_per_key: Annotated[int, Field(ge=0, le=1_000)]
     connections_max: Annotated[int, Field(ge=1, le=100_000)]
-    wrong_keys: Annotated[int, Field(ge=0, le=1_000)]
+    wrong_keys: Annotated[int, Field(ge=0, le=1_000_000)]
     lockout_seconds: Annotated[int, Field(ge=1, le=86_400)]
 
 

@@ -24,9 +24,10 @@ _UNANSWERED = (RequestState.WAITING.value, RequestState.DECIDED.value)
 @dataclass(frozen=True)
 class BookFigures:
     """swaps: by status, every status there is. effects: not ended ones, by kind and state. deadlines: the nearest by
-    kind, of those that are wanted and in no block; unsent: of those of which nothing was handed to a network. Unix seconds. fees_paid:
-    by chain, in its coin's smallest unit; a float, since wei have more digits than a database adds. leases: held at
-    this moment. due: swaps that wait to be looked at. heights: by chain, how far it was read. deliveries: by state."""
+    kind, of those that are wanted and in no block; unsent: of those of which nothing was handed to a network; in Unix
+    seconds. fees_paid: by chain, in its coin's smallest unit; a float, since wei have more digits than a database adds.
+    leases: held at this moment. due: swaps that wait to be looked at. heights: by chain, how far it was read.
+    deliveries: by state."""
 
     swaps: Mapping[str, int]
     frozen: int

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import ColumnElement, RowMapping, func, or_, select
 
 from swapd.errors import Invalid, SwapdError
 from swapd.store import audit
@@ -124,7 +124,7 @@ class WebhookReading(Asking):
         """Those for which there is something in the chain behind their cursors. Where there is nothing yet, the cursor
         is left to lag a while: to move it is a write, and entries come all the time."""
         head = (await audit.last(self._connection)).seq
-        behind = select(m.Webhook.__table__).where(m.Webhook.cursor < head, m.Webhook.paused.is_(False))
+        behind = select(m.Webhook.__table__).where(m.Webhook.cursor < head, *served())
         hooks = [to_webhook(row) for row in await self._all(behind.order_by(m.Webhook.cursor))]
         return [hook.id for hook in hooks if head - hook.cursor >= COLLECT_SPAN or await self._has_news(hook)]
 
@@ -140,10 +140,21 @@ class WebhookReading(Asking):
                 m.Delivery.state == DeliveryState.WAITING,
                 m.Delivery.next_try_at <= unix_now(),
                 m.Delivery.leased_until <= unix_now(),
-                m.Webhook.paused.is_(False),
+                *served(),
             )
         )
         return list(await self._connection.scalars(due.distinct()))
+
+
+def served() -> tuple[ColumnElement[bool], ...]:
+    """Of webhooks to which anything is sent: not paused, and the house's or of a tenant whose key is good. One that was
+    revoked must hear nothing more; one that has expired goes on from where it stood when it is renewed."""
+    good = select(m.ApiKey.id).where(
+        m.ApiKey.name == m.Webhook.owner,
+        m.ApiKey.revoked_at.is_(None),
+        or_(m.ApiKey.expires_at.is_(None), m.ApiKey.expires_at > unix_now()),
+    )
+    return m.Webhook.paused.is_(False), or_(m.Webhook.owner == "", good.correlate(m.Webhook).exists())
 
 
 def news_of(hook: WebhookRow, to: int) -> Query:

@@ -61,9 +61,9 @@ def _hex(run: str) -> Iterator[bytes]:
 
 
 def _list(run: str) -> Iterator[bytes]:
-    yield bytes(int(number) & 0xFF for number in re.findall(r"\d+", run))
+    yield bytes(int(number) & 0xFF for number in re.findall(r"[0-9]+", run))
     if "-" in run:  # signed bytes
-        yield bytes(int(number) & 0xFF for number in re.findall(r"-?\d+", run))
+        yield bytes(int(number) & 0xFF for number in re.findall(r"-?[0-9]+", run))
 
 
 def _base64(run: str) -> Iterator[bytes]:
@@ -94,11 +94,11 @@ def _number(run: str) -> Iterator[bytes]:
 
 _FORMS: tuple[tuple[re.Pattern[str], _Decoder], ...] = (
     (re.compile(r"[0-9a-fA-F](?:" + _GAP + r"[0-9a-fA-F]){15,}"), _hex),
-    (re.compile(r"-?\d{1,3}(?:[^0-9A-Za-z]{1,4}\d{1,3}){7,}"), _list),
+    (re.compile(r"-?[0-9]{1,3}(?:[^0-9A-Za-z]{1,4}[0-9]{1,3}){7,}"), _list),
     (re.compile(r"[A-Za-z0-9+/_-]{11,}"), _base64),
     (re.compile(r"[1-9A-HJ-NP-Za-km-z]{11,200}"), _base58),
     (re.compile(r"[A-Za-z2-7]{13,}"), _base32),
-    (re.compile(r"\d{19,200}"), _number),
+    (re.compile(r"[0-9]{19,200}"), _number),
 )
 """Each run has at least as many characters as eight bytes need: shorter ones hold nothing that is looked for."""
 
@@ -118,7 +118,7 @@ def _unescaped(match: re.Match[str]) -> str:
     inner = match[1]
     if inner[0] in "xu" and len(inner) > 1:
         return chr(int(inner[1:], 16))
-    if inner.isdigit():
+    if inner.isascii() and inner.isdigit():
         return chr(int(inner, 8))
     return _LETTERS.get(inner, inner)
 

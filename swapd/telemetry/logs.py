@@ -79,8 +79,8 @@ class _Redacting:
 
     def __call__(self, logger: WrappedLogger, name: str, line: EventDict) -> EventDict:
         ours = {key: line[key] for key in _OURS if key in line}
-        shown: dict[str, Any] = self._redactor.value({key: line[key] for key in line if key not in _OURS})
-        return {**shown, **ours}
+        shown = self._redactor.value({key: line[key] for key in line if key not in _OURS})
+        return {**(shown if isinstance(shown, dict) else {"event": WITHHELD}), **ours}
 
 
 class _Rendering:

@@ -79,7 +79,27 @@ class Redactor:
         self._known = known
 
     def text(self, text: str) -> str:
-        """The same without secrets. Applied again, it changes nothing."""
+        """The same without secrets. Applied again, it changes nothing. Never raises."""
+        try:
+            return self._text(text)
+        except Exception:  # noqa: BLE001 - a log line is no place to fail, and what was not looked through is not shown
+            return REDACTED
+
+    def finds(self, text: str) -> bool:
+        """Whether there is any in it. Never raises."""
+        try:
+            return _without_looks(text) != text or self._wrapped(text)
+        except Exception:  # noqa: BLE001 - as above
+            return True
+
+    def value(self, value: Any) -> Any:
+        """The same as plain values that JSON has, without secrets, whatever it is made of. Never raises."""
+        try:
+            return self._value(value, 0)
+        except Exception:  # noqa: BLE001 - as above: somebody else's `__iter__` may do anything
+            return REDACTED
+
+    def _text(self, text: str) -> str:
         if len(text) > MOST_CHARACTERS:
             text = f"{text[:MOST_CHARACTERS]} ... ({len(text) - MOST_CHARACTERS} characters more)"
         text = _without_looks(text)
@@ -88,16 +108,11 @@ class Redactor:
         text = runs(text, self._known.within, REDACTED)
         return REDACTED if self._wrapped(text) else text
 
-    def finds(self, text: str) -> bool:
-        """Whether there is any in it."""
-        return _without_looks(text) != text or self._wrapped(text)
-
-    def value(self, value: Any, depth: int = 0) -> Any:
-        """The same as plain values that JSON has, without secrets, whatever it is made of."""
+    def _value(self, value: Any, depth: int) -> Any:
         if value is None or isinstance(value, bool | float):
             return value
         if isinstance(value, Enum):
-            return self.value(value.value, depth + 1) if depth < DEEPEST else REDACTED
+            return self._value(value.value, depth + 1) if depth < DEEPEST else REDACTED
         if isinstance(value, int):
             return REDACTED if abs(value) >= _BIG and self._number(abs(value)) else int(value)
         if isinstance(value, str):
@@ -120,17 +135,17 @@ class Redactor:
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         shown: dict[str, Any] = {}
         for key, each in list(value.items())[:MOST_ITEMS]:
-            name = self.value(key, depth + 1)
+            name = self._value(key, depth + 1)
             name = name if isinstance(name, str) else str(name)
             named = isinstance(each, str | bytes | bytearray) and bool(each) and _SECRET_NAMES.search(name)
-            shown[name] = REDACTED if named else self.value(each, depth + 1)
+            shown[name] = REDACTED if named else self._value(each, depth + 1)
         return shown
 
     def _several(self, values: list[Any], depth: int) -> Any:
         numbers = bytes(each & 0xFF for each in values if isinstance(each, int))
         if self._known.within(numbers):
             return REDACTED
-        shown = [self.value(each, depth + 1) for each in values[:MOST_ITEMS]]
+        shown = [self._value(each, depth + 1) for each in values[:MOST_ITEMS]]
         texts = ", ".join(each for each in shown if isinstance(each, str))
         return REDACTED if self.text(texts) != texts else shown
 

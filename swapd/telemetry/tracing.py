@@ -1,8 +1,8 @@
 """Spans by OpenTelemetry: how long each part of a request, a reconcile or a call to a node took, within what.
 
-Off by default, and then nothing of OpenTelemetry is imported. Names and attributes are written here and redacted as log
-lines are; of an error its redacted words, and no stack. No trace is taken up from outside: nobody else decides what is
-kept of it, and under which name.
+Off by default, and then nothing of OpenTelemetry's SDK is imported. Names and attributes are written here and redacted
+as log lines are; of an error its redacted words, and no stack. No trace is taken up from outside: nobody else decides
+what is kept of it, and under which name.
 """
 
 from __future__ import annotations

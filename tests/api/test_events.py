@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from swapd.api import keys
 from swapd.api.app import make_app
 from swapd.store import KeyRole
 from tests.api.conftest import Api, problem
@@ -129,9 +130,9 @@ class Server:
     url: str
 
     @asynccontextmanager
-    async def stream(self, who: KeyRole, path: str = STREAM, **headers: str) -> AsyncIterator[AsyncIterator[str]]:
-        """Lines of a stream, once the answer has begun."""
-        headers["Authorization"] = f"Bearer {self.api.tokens[who]}"
+    async def stream(self, who: KeyRole | str, path: str = STREAM, **headers: str) -> AsyncIterator[AsyncIterator[str]]:
+        """Lines of a stream, once the answer has begun. who: a role, or a token."""
+        headers["Authorization"] = f"Bearer {self.api.tokens[who] if isinstance(who, KeyRole) else who}"
         async with (
             httpx.AsyncClient(base_url=self.url, timeout=10) as http,
             http.stream("GET", path, headers=headers) as answer,
@@ -195,6 +196,22 @@ async def test_a_stream_tells_what_happens_and_is_resumed_where_it_broke_off(ser
         assert [event["data"]["note"] for event in await events(lines, 2)] == ["2", "meanwhile"]
     async with server.stream(KeyRole.MARKETPLACE, f"{STREAM}?after=0&types=swap.created") as lines:
         assert [event["type"] for event in await events(lines, 1)] == ["swap.created"]
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_a_key_that_is_no_good_any_more_hears_nothing_more(server: Server, api: Api, how: str) -> None:
+    swap_id = await swap_of(api, "shop")
+    row, token = await api.issue("gone", KeyRole.OPERATOR, expires_in=3600)
+    async with server.stream(token) as lines:
+        await happen(api, swap_id, note="heard")
+        assert [event["data"]["note"] for event in await events(lines, 1)] == ["heard"]
+        if how == "revoked":
+            await keys.revoke(api.service.house.store, "admin:root", row.id)
+        else:
+            api.clock.ahead = 3601
+        await happen(api, swap_id, note="not heard")
+        async with asyncio.timeout(5):
+            assert not [line async for line in lines if "not heard" in line]
 
 
 async def test_streams_of_tenants_are_apart(server: Server, api: Api) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from swapd.api.app import make_app
 from swapd.coordinator.daemon import Daemon, Pace
 from swapd.coordinator.health import STUCK_SECONDS
 from swapd.coordinator.watch import Watcher
@@ -192,3 +193,14 @@ async def test_s9_no_figure_holds_a_nodes_path_or_user(api: Api) -> None:
         pass
     text = (await api.get("/metrics", KeyRole.AUDITOR)).text
     assert 'swapd_rpc_seconds_count{chain="bitcoin",endpoint="node.example:8332"} 1.0' in text
+
+
+async def test_s9_fastapis_own_telemetry_is_off_whatever_the_environment_says(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take bodies and stack traces along."""
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    app = make_app(api.service)
+    assert not any(value for value in app._telemetry.values()), "every switch of it"
+    assert not app._native_telemetry.enabled()

@@ -170,6 +170,22 @@ def test_s9_objects_keys_and_errors_with_causes_are_looked_into() -> None:
     assert "RuntimeError" in ours.value(Mute())
 
 
+class Hostile(dict[str, str]):
+    def items(self) -> Any:
+        raise RuntimeError("no")
+
+
+def test_what_the_redactor_itself_fails_over_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert redactor().value({"a": Hostile()}) == REDACTED
+
+    def fail(text: str) -> str:
+        raise ValueError(text)
+
+    monkeypatch.setattr("swapd.telemetry.redact._without_looks", fail)
+    assert redactor().text("anything") == REDACTED
+    assert redactor().finds("anything")
+
+
 def deep(levels: int, inside: Any) -> Any:
     for _ in range(levels):
         inside = [inside]

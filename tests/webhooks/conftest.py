@@ -63,11 +63,11 @@ def delivering() -> Delivering:
 
     @asynccontextmanager
     async def start(
-        store: Store, worker: str = "worker", *, settings: WebhookSettings = SETTINGS, **changes: object
+        store: Store, worker: str = "worker", *, doors: Doors | None = None, **changes: object
     ) -> AsyncIterator[Deliverer]:
         feed = Feed(store, poll_seconds=0.1)
-        postman = Postman(Doors(), settings.timeout_seconds)
-        settings = settings.model_copy(update=changes)
+        settings = SETTINGS.model_copy(update=changes)
+        postman = Postman(doors or Doors(), settings.timeout_seconds)
         deliverer = Deliverer(store, feed, settings, postman, worker)
         stopping = asyncio.Event()
         looking, working = asyncio.create_task(feed.run()), asyncio.create_task(deliverer.run(stopping))

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from swapd.coordinator.receivers import Answer, Postman
+from swapd.api import keys
+from swapd.coordinator.receivers import Answer, Doors, Postman
 from swapd.errors import Unavailable, Unknown
-from swapd.store import Store
+from swapd.store import KeyRole, Store
 from swapd.store import store as store_module
 from swapd.store.webhooks import DeliveryState, WebhookRow
 from tests.store.store_samples import AesSealer, RawSql, add_swap
@@ -311,14 +312,31 @@ async def test_a_tenants_webhook_hears_of_its_own_swaps_alone(
     async with store.write() as tx:
         await tx.own(mine, "shop", {})
         await tx.own(other, "bazaar", {})
-    async with store.write() as tx:
-        tenant = await tx.add_webhook("shop", receiver.url, (), b"s" * 32, most_of_owner=5, most=5)
-    async with delivering(store) as deliverer:
-        deliverer.postman.doors = type(deliverer.postman.doors)(["127.0.0.1"])
+    await keys.issue(store, "admin", "shop", KeyRole.MARKETPLACE)
+    tenant = await hook(store, receiver.url, owner="shop")
+    async with delivering(store, doors=Doors(["127.0.0.1"])):
         await happen(store, 2, (other, mine))
         await receiver.until(lambda: len(receiver.taken) == 2)
     assert told(receiver.got) == expected(2, (mine,))
     assert [row.swap_id for row in await rows(store, tenant)] == [mine, mine]
+
+
+async def test_a_tenant_whose_key_was_revoked_hears_nothing_more(
+    store: Store, receiver: Receiver, delivering: Delivering
+) -> None:
+    mine = await add_swap(store)
+    async with store.write() as tx:
+        await tx.own(mine, "shop", {})
+    key, _ = await keys.issue(store, "admin", "shop", KeyRole.MARKETPLACE)
+    await hook(store, receiver.url, owner="shop")
+    house = await hook(store, f"{receiver.url}&house")
+    await happen(store, 1, (mine,))
+    await keys.revoke(store, "admin", key.id)
+    async with delivering(store, doors=Doors(["127.0.0.1"])):
+        await happen(store, 1, (mine,))
+        await receiver.until(lambda: len(receiver.taken) == 2)
+    assert all("&house" in got.headers[":line"] for got in receiver.got)
+    assert len(await rows(store, house)) == 2
 
 
 async def test_only_the_types_that_were_asked_for_and_pings_arrive(

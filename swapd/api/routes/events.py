@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from pydantic import AfterValidator, WithJsonSchema
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from swapd.api import keys
 from swapd.api.access import Caller, allows, stream_route
 from swapd.api.forms import Moment, Told, moment
 from swapd.api.paging import PAGE_DEFAULT, PAGE_MAX
@@ -18,7 +19,7 @@ from swapd.api.problems import Problem
 from swapd.api.service import Serving
 from swapd.coordinator.feed import Crowded
 from swapd.errors import SwapdError
-from swapd.store import KeyRole
+from swapd.store import KeyRole, Reading
 from swapd.store.events import TYPES, Event, Sight, event_json
 
 router = APIRouter(tags=["events"])
@@ -119,7 +120,7 @@ async def stream_events(
         head = (await reading.audit_head()).seq
         await reading.events(sight, head if start is None else start, 1)  # says no while it still can
     return EventSourceResponse(
-        _stream(service, sight, head if start is None else start),
+        _stream(service, caller, sight, head if start is None else start),
         ping=service.settings.events.heartbeat_seconds,
         ping_message_factory=lambda: ServerSentEvent(comment="still here"),
         send_timeout=service.settings.events.send_seconds,
@@ -127,10 +128,14 @@ async def stream_events(
     )
 
 
-async def _stream(service: Serving, sight: Sight, after: int) -> AsyncIterator[ServerSentEvent]:
+async def _stream(service: Serving, caller: Caller, sight: Sight, after: int) -> AsyncIterator[ServerSentEvent]:
+    async def may_still(reading: Reading) -> bool:
+        """A key that was revoked, or has expired, hears nothing more on streams that it opened before."""
+        return keys.active(await reading.key(caller.key_id), service.house.clock())
+
     yield ServerSentEvent(comment="events of swapd", retry=RETRY_MILLISECONDS)
     try:
-        async for event in service.feed.follow(sight, after):
+        async for event in service.feed.follow(sight, after, may_still):
             yield ServerSentEvent(json.dumps(event_json(event)), id=str(event.id), event=event.type)
     except SwapdError as error:  # the answer has begun: it can only end, and the reader comes again
         log.warning("events.stream_ended", error=str(error))
