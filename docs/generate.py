@@ -6,6 +6,7 @@
 - configuration.md  all of it, from the comments in `config/default.toml`
 - openapi.json      all of it, from the routes of `swapd/api/`
 - problems.md       all of it, from `swapd/api/problems.py`
+- api.md            the table of routes between the marks, from the same
 - timelocks.md      the examples between the marks, from `swapd/protocol/timelock.py` and the default settings
 """
 
@@ -125,12 +126,37 @@ def _row(line: Line) -> str:
     return f"| **{line.name}** | **= {line.at}** ({line.at // 3600} h {line.at % 3600 // 60:02} min) | {line.why} |"
 
 
-def timelocks() -> str:
-    """The page of the timelocks, with the examples between its marks made anew."""
-    page = (FOLDER / "timelocks.md").read_text()
+def _renewed(name: str, generated: str) -> str:
+    """A page with what stands between its marks made anew."""
+    page = (FOLDER / name).read_text()
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
-    return f"{before}{BEGIN}\n\n{timelock_examples()}\n\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
+
+
+def timelocks() -> str:
+    """The page of the timelocks, with its examples."""
+    return _renewed("timelocks.md", timelock_examples())
+
+
+def routes() -> str:
+    """A table of every route: who may use it, and what it is for."""
+    rows = [
+        f"| `{method.upper()} {path}` | {', '.join(told.get('x-roles', ['everybody']))} | {_first_sentence(told)} |"
+        for path, methods in make_document()["paths"].items()
+        for method, told in methods.items()
+    ]
+    return "\n".join(["| route | roles | |", "| --- | --- | --- |", *rows])
+
+
+def _first_sentence(operation: Mapping[str, str]) -> str:
+    words = " ".join(operation.get("description", "").split())
+    return words.partition(". ")[0].rstrip(".").replace("|", "\\|")
+
+
+def api() -> str:
+    """The guide to the API, with its table of routes."""
+    return _renewed("api.md", routes())
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
@@ -138,6 +164,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "openapi.json": openapi,
     "problems.md": problems,
+    "api.md": api,
     "timelocks.md": timelocks,
 }
 

@@ -117,7 +117,7 @@ def check_json(body: bytes, depth_max: int) -> None:
         said = f"the body is not JSON: {error}" if isinstance(error, _Refused | json.JSONDecodeError) else ""
         raise Problem("malformed", said) from None
     if b"\\u0000" in body and _has_nul(value):
-        raise Problem("malformed", "the body has a NUL character in it")
+        raise Problem("invalid", field="body", expected="text without NUL characters, which no database keeps")
 
 
 def _depth(body: bytes) -> int:

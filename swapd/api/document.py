@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from swapd.api.doors import Door
+from swapd.api.idempotency import HEADER, PATTERN
 from swapd.api.problems import KINDS, MEDIA_TYPE
 
 ALWAYS = (400, 406, 408, 413, 415, 422, 431, 500, 503)
@@ -73,6 +74,10 @@ def _complete(operation: dict[str, Any], door: Door) -> None:
         operation["x-roles"] = sorted(role.value for role in door.roles)
     if door.method not in ("GET", "HEAD"):
         statuses |= set(CHANGING)
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "header" and parameter["name"].lower() == HEADER.lower():
+            # to FastAPI it may be missing, so that its absence has a problem of its own
+            parameter |= {"required": True, "schema": {"type": "string", "pattern": PATTERN}}
     for status in statuses:
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -116,7 +116,7 @@ class Doors:
         async with AsyncExitStack() as held:
             telemetry = self._service.house.telemetry
             held.enter_context(telemetry.request(scope["method"], _route(scope), scope["swapd.request_id"]))
-            if door is None or "open" not in door.marks:
+            if not self._is_open(scope["path"]) if door is None else "open" not in door.marks:
                 headers = Headers(scope=scope)
                 if signing.is_signed(headers):
                     body = await answer.after(read_body(scope, receive, settings))
@@ -136,6 +136,10 @@ class Doors:
 
     def _door(self, method: str, path: str) -> Door | None:
         return next((each for each in self._doors if each.method == method and each.pattern.match(path)), None)
+
+    def _is_open(self, path: str) -> bool:
+        """Whether everybody may know of this path; what may be done there is another question."""
+        return any("open" in each.marks and each.pattern.match(path) for each in self._doors)
 
     async def _key(self, scope: Scope, headers: Headers, body: bytes) -> KeyRow:
         """Whose request this is. Whatever is wrong with it, the answer is the same."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 AMOUNT_PATTERN = "^(0|[1-9][0-9]{0,77})$"
 _AMOUNT = re.compile("0|[1-9][0-9]{0,77}")
@@ -21,6 +21,18 @@ class Form(BaseModel):
     """What somebody asks for."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_kind_of_number(cls, given: Any) -> Any:
+        """To JSON 60.0 is 60 (JSON Schema, 4.2.3)."""
+        if not isinstance(given, dict):
+            return given
+        return {name: int(each) if _is_whole(each) else each for name, each in given.items()}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer() and abs(value) < 2**53
 
 
 class Told(BaseModel):

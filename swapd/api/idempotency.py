@@ -29,7 +29,9 @@ from swapd.store import FirstAnswer, Transaction
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-_KEY = re.compile(r'"(?P<quoted>[\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"|(?P<plain>[\x21\x23-\x7e]{1,128})')
+PATTERN = r'^("[ !#-\[\]-~]{1,128}"|[!#-~]{1,128})$'
+"""A structured-field string (RFC 9651), or the same without its quotation marks, as most clients send it."""
+_KEY = re.compile(PATTERN)
 
 
 class OnceOnly:
@@ -65,11 +67,10 @@ async def once(
         raise unauthorized()
     if idempotency_key is None:
         raise Problem("idempotency-key-missing")
-    found = _KEY.fullmatch(idempotency_key.strip())
-    if found is None:
+    if not _KEY.fullmatch(idempotency_key):
         expected = "1 to 128 printable ASCII characters, in quotation marks or without"
         raise Problem("invalid", f"{HEADER}: {expected}", field=HEADER, expected=expected)
-    holder, key = caller.actor, found["quoted"] or found["plain"]
+    holder, key = caller.actor, idempotency_key.strip('"')
     if (holder, key) in service.under_way:
         raise _in_use()
     service.under_way.add((holder, key))

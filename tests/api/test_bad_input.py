@@ -66,7 +66,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "not JSON at all": (b"a=b", 400, "malformed"),
     "not UTF-8": (b'{"a":"\xff"}', 400, "malformed"),
     "a lone surrogate": (b'{"a":"\\ud800"}', 400, "malformed"),
-    "a NUL": (b'{"a":"\\u0000"}', 400, "malformed"),
+    "a NUL": (b'{"a":"\\u0000"}', 422, "invalid"),
     "a name twice": (b'{"a":1,"a":2}', 400, "malformed"),
     "NaN": (b'{"a":NaN}', 400, "malformed"),
     "a number that is endless": (b'{"a":' + b"9" * 5_000 + b"}", 400, "malformed"),

@@ -27,6 +27,7 @@ async def api(opening: Opening) -> AsyncIterator[Api]:
         await daemon.start()
         api.service.daemon = daemon
         yield api
+        await daemon.lifeboat.close()
 
 
 def daemon_of(api: Api) -> Daemon:

@@ -140,3 +140,30 @@ async def _call_by_bob(rig: Rig, swap_id: str) -> None:
     draft = await chain.draft(refund, mine, None, (), rig.chains.now)
     assert draft is not None
     await chain.broadcast(draft.sign(None))
+
+
+@pytest.mark.parametrize("direction", [Direction("ICP", "ETH"), Direction("ETH", "ICP")], indirect=True, ids=str)
+async def test_s6_two_swapds_give_everything_back_and_neither_goes_first_at_its_own_risk(
+    rig: Rig, direction: Direction
+) -> None:
+    """Who holds the secret gives back at once; the other one when its own leg is back, finally."""
+    rig.other.asleep = False
+    terms = await rig.agreed(rig.house, rig.other)
+    await rig.until(rig.house, terms.swap_id, Status.INITIATOR_LOCKED)
+    rig.house.asleep = True  # or it would show its secret as soon as the participant has locked
+    await rig.until(rig.other, terms.swap_id, Status.PARTICIPANT_LOCKED)
+    for side in rig.sides:
+        async with http_of(side) as http:
+            dispute = await http.post("dora", f"/v1/swaps/{terms.swap_id}/disputes", {"reason": "both agree"}, 201)
+            await http.post("dora", f"/v1/disputes/{dispute['id']}/force-refund", {"why": "both agree"})
+    rig.house.asleep = False
+
+    await rig.until_over(terms.swap_id, Status.REFUNDED)
+
+    assert rig.chains.now < terms.participant.terms.timelock
+    async with rig.other.house.store.read() as reading:
+        events = [(entry.event, entry.data) for entry in await reading.audit_trail(terms.swap_id)]
+    (given,) = [number for number, (event, _) in enumerate(events) if event == "consent given"]
+    back = next(n for n, (event, data) in enumerate(events) if event == "legs" and '"refunded"' in data)
+    assert back < given
+    assert await rig.accounts_balance() == rig.nothing

@@ -76,7 +76,7 @@ def delivering() -> Delivering:
         finally:
             stopping.set()
             looking.cancel()
-            await asyncio.wait({working}, timeout=5)
+            await asyncio.wait({working}, timeout=1)
             working.cancel()
             await asyncio.gather(looking, working, return_exceptions=True)
 
