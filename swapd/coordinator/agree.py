@@ -97,8 +97,9 @@ async def reserve_keys(house: House, receive_on: str, send_on: str) -> tuple[int
     return index, receiver, sender
 
 
-async def accept(house: House, offer: SwapTerms, index: int, actor: str) -> SwapTerms:
-    """Take part in a swap that somebody else made, with the keys reserved under `index`. Their secret stays theirs."""
+async def accept(house: House, offer: SwapTerms, index: int, actor: str, also: Also | None = None) -> SwapTerms:
+    """Take part in a swap that somebody else made, with the keys reserved under `index`. Their secret stays theirs.
+    also: as with `create`."""
     now = house.clock()
     first = await _ours(house, offer.initiator, index, now)
     second = await _ours(house, offer.participant, index, now)
@@ -108,7 +109,8 @@ async def accept(house: House, offer: SwapTerms, index: int, actor: str) -> Swap
     profiles = [house.markets[leg.terms.chain].profile for leg in terms.legs]
     check_times(terms, profiles[0], profiles[1], now)
     # the initiator may have funded its leg since it made the offer; its clock may differ from ours, within reason
-    await _store(house, terms, actor, age=min(max(now - offer.created_at, 0) + CLOCKS_DIFFER, OLDEST_OFFER))
+    age = min(max(now - offer.created_at, 0) + CLOCKS_DIFFER, OLDEST_OFFER)
+    await _store(house, terms, actor, age=age, also=also)
     return terms
 
 

@@ -49,6 +49,7 @@ def said(environment: dict[str, str], *words: str) -> str:
     done = subprocess.run(
         command(*words), env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
