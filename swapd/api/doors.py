@@ -168,7 +168,8 @@ class Doors:
         parsed = keys.TOKEN.fullmatch(token)
         if parsed is None:
             return None
-        key = await keys.find(self._service.house.store, parsed["id"])
+        async with self._service.rates.asking:
+            key = await keys.find(self._service.house.store, parsed["id"])
         return key if keys.matching(key, parsed["secret"], self._service.house.clock()) else None
 
     async def _signature(self, scope: Scope, headers: Headers, body: bytes) -> KeyRow | None:
@@ -182,7 +183,8 @@ class Doors:
             log.info("signature.bad", reason=str(error))
             return None
         store = self._service.house.store
-        key = await keys.find(store, claim.key_id)
+        async with self._service.rates.asking:
+            key = await keys.find(store, claim.key_id)
         made = claim.made_with(*(each.signing for each in keys.proofs(key, now)))
         if key is None or not made or not keys.active(key, now):
             return None

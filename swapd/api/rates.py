@@ -28,6 +28,10 @@ WAIT_SECONDS = 10
 """Longest wait in one's own line."""
 
 
+LOOKUPS = 4
+"""Keys that are looked up at the same moment, by whomever: who knocks with a wrong one uses the database as well."""
+
+
 @dataclass
 class _Line:
     inside: asyncio.Semaphore
@@ -40,6 +44,8 @@ class Rates:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._all = RateLimitItemPerMinute(limits.requests_per_minute_all)
         self._lines: dict[str, _Line] = {}
+        self._all_inside = asyncio.Semaphore(limits.concurrent_all)
+        self.asking = asyncio.Semaphore(LOOKUPS)
         self._streams: defaultdict[str, int] = defaultdict(int)
 
     async def take(self, key_id: str, rate: int | None) -> dict[str, str]:
@@ -77,13 +83,27 @@ class Rates:
             except TimeoutError:
                 raise _busy() from None
             try:
-                yield
+                async with self._place():
+                    yield
             finally:
                 line.inside.release()
         finally:
             line.there -= 1
             if not line.there:
                 del self._lines[key_id]
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Among all keys' requests: what works on them, the database's connections above all, is the daemon's first."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._all_inside.acquire()
+        except TimeoutError:
+            raise _busy("swapd has too many requests under way") from None
+        try:
+            yield
+        finally:
+            self._all_inside.release()
 
     @asynccontextmanager
     async def stream(self, key_id: str) -> AsyncIterator[None]:
@@ -100,5 +120,5 @@ class Rates:
                 del self._streams[key_id]
 
 
-def _busy() -> Problem:
-    return Problem("too-many-requests", "this key has too many requests under way", headers={"Retry-After": "1"})
+def _busy(words: str = "this key has too many requests under way") -> Problem:
+    return Problem("too-many-requests", words, headers={"Retry-After": "1"})

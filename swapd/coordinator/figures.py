@@ -18,9 +18,11 @@ from swapd.chains.abilities import Observed
 from swapd.coordinator.limits import exposure
 from swapd.errors import SwapdError
 from swapd.protocol.outlook import outlook
+from swapd.protocol.status import Status
 from swapd.protocol.terms import Role
 from swapd.store import Found
 from swapd.store.figures import BookFigures
+from swapd.store.reading import promised
 from swapd.telemetry.facts import Figures
 
 if TYPE_CHECKING:
@@ -36,6 +38,11 @@ WALLET_SECONDS = 60.0
 
 PATIENCE_SECONDS = 5.0
 """For the database, and for each wallet: half of the time after which Prometheus gives a scrape up."""
+
+MORE_OPEN = 1_000
+"""Beyond what settings allow to be open, for a limit that was lowered since."""
+
+_GOING = [status for status in Status if not status.ended]
 
 _Table = dict[tuple[str, ...], float]
 
@@ -74,12 +81,12 @@ class Observatory:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), house.store.read() as reading:
                 figures = await reading.figures(house.clock())
-                found = await reading.open_swaps()
-                promised = {} if found.damaged else await reading.reserved(house.clock())
+                # not all that is watched: what has ended is, for months, and has nothing at stake
+                found = await reading.swaps(status=_GOING, limit=house.limits.open_swaps + MORE_OPEN)
         except (SwapdError, TimeoutError) as error:
             log.warning("figures.not_read", error=str(error) or f"no answer within {PATIENCE_SECONDS:g} s")
             return {}
-        return {**self._counts(figures), **self._stakes(found, promised)}
+        return {**self._counts(figures), **self._stakes(found)}
 
     def _counts(self, figures: BookFigures) -> dict[str, _Table]:
         now = self.daemon.house.clock()
@@ -104,7 +111,7 @@ class Observatory:
             "swapd_chain_height": _by({n: h for n, h in figures.heights.items() if n in self.daemon.house.markets}),
         }
 
-    def _stakes(self, found: Found, promised: Mapping[str, int]) -> dict[str, _Table]:
+    def _stakes(self, found: Found) -> dict[str, _Table]:
         house = self.daemon.house
         now = house.clock()
         assets = {symbol: asset for market in house.markets.values() for symbol, asset in market.assets.items()}
@@ -119,7 +126,7 @@ class Observatory:
             "swapd_damaged_rows": {(): len(found.damaged)},
             "swapd_exposure": _by({**zeros, **exposure(found.swaps)}),
             "swapd_exposure_max": _by({s: a.exposure_max for s, a in assets.items() if a.exposure_max is not None}),
-            "swapd_hot_promised": _by({**zeros, **promised}),
+            "swapd_hot_promised": _by({**zeros, **promised(found.swaps, now)}),
             "swapd_next_deadline_seconds": {(): min(ahead)} if ahead else {},
         }
 

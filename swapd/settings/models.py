@@ -53,6 +53,7 @@ class ApiLimits(Section):
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)]
     requests_per_minute_all: Annotated[int, Field(ge=1, le=10_000_000)]
     concurrent_per_key: Annotated[int, Field(ge=1, le=1_000)]
+    concurrent_all: Annotated[int, Field(ge=1, le=10_000)]
     waiting_per_key: Annotated[int, Field(ge=0, le=10_000)]
     streams_per_key: Annotated[int, Field(ge=0, le=1_000)]
     connections_max: Annotated[int, Field(ge=1, le=100_000)]

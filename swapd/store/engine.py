@@ -26,6 +26,10 @@ long means that somebody is stuck; the caller hears `Unavailable` and comes agai
 STATEMENT_SECONDS = 60
 """Longest statement on PostgreSQL. Longer than WAIT_SECONDS, so that a lock wait is reported as one."""
 
+CONNECTIONS = 20
+"""Kept open, and as many more for a moment: swaps that are looked at together, chains, streams, and the API, which has a
+limit of its own well below this. To find none free counts as trouble with the database."""
+
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 _WRITES = "swapd_writes"
 
@@ -50,7 +54,12 @@ def file_of(url: URL) -> Path | None:
 
 def make_engine(url: URL) -> AsyncEngine:
     # hide_parameters: statements in errors and logs must not show what is in them (S9)
-    options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": WAIT_SECONDS}
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_timeout": WAIT_SECONDS,
+        "pool_size": CONNECTIONS,
+        "max_overflow": CONNECTIONS,
+    }
     if file_of(url) is not None:
         engine = create_async_engine(url, connect_args={"timeout": WAIT_SECONDS}, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)

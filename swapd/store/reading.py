@@ -37,6 +37,18 @@ _SETTLED = [TxState.MINED.value, TxState.FAILED.value, TxState.REPLACED.value]
 _UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
 
 
+def promised(swaps: Iterable[SwapRow], now: int) -> dict[str, int]:
+    """See `SwapReading.reserved`."""
+    total: dict[str, int] = defaultdict(int)
+    for swap in swaps:
+        for leg in swap.terms.legs:
+            row = swap.legs[leg.role]
+            hot = leg.funded_by is Wallet.HOT and row.view.state in _UNPAID
+            if hot and now <= leg.terms.fund_by and (row.lock_sent or not swap.memory.called_off):
+                total[leg.terms.asset.symbol] += leg.terms.amount
+    return dict(total)
+
+
 class SwapReading(Asking):
     """About swaps, what was signed for them, requests for them, chains and the audit chain."""
 
@@ -98,14 +110,7 @@ class SwapReading(Asking):
         found = await self.open_swaps()
         if found.damaged:
             raise found.damaged[0]
-        total: dict[str, int] = defaultdict(int)
-        for swap in found.swaps:
-            for leg in swap.terms.legs:
-                row = swap.legs[leg.role]
-                hot = leg.funded_by is Wallet.HOT and row.view.state in _UNPAID
-                if hot and now <= leg.terms.fund_by and (row.lock_sent or not swap.memory.called_off):
-                    total[leg.terms.asset.symbol] += leg.terms.amount
-        return dict(total)
+        return promised(found.swaps, now)
 
     # -- outbox
 

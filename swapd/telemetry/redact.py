@@ -28,6 +28,9 @@ REDACTED = "[redacted]"
 MOST_CHARACTERS = 20_000
 """Of one text. Nobody reads more of a line, and looking costs time: the rest is cut off."""
 
+FEWEST_CHARACTERS = 8
+"""In which a part of a secret could stand that is long enough to be known, however it is written."""
+
 MOST_ITEMS = 200
 DEEPEST = 8
 
@@ -100,6 +103,8 @@ class Redactor:
             return REDACTED
 
     def _text(self, text: str) -> str:
+        if len(text) < FEWEST_CHARACTERS:
+            return text
         if len(text) > MOST_CHARACTERS:
             text = f"{text[:MOST_CHARACTERS]} ... ({len(text) - MOST_CHARACTERS} characters more)"
         text = _without_looks(text)

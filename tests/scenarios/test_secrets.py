@@ -157,7 +157,7 @@ async def test_s9_no_secret_is_in_logs_database_answers_figures_or_spans(
     said += "".join(capsys.readouterr())
     told = await everything_told(rig, http, terms.swap_id)
     shown = "".join(span.to_json() for span in spans.get_finished_spans())
-    assert '"reconcile"' in shown, "there are spans"
+    assert all(f'"name": "{name}"' in shown for name in ("request", "reconcile", "effect", "rpc")), "there are spans"
     assert found(told, preimage), "it is public now: the hunter sees what is there"
     for place, content in {"answers": told, "files": stored(rig)}.items():
         assert found(content, never) == [], place
