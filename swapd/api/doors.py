@@ -158,6 +158,7 @@ class Doors:
         key = await (self._bearer(bearer["token"]) if bearer else self._signature(scope, headers, body))
         if key is None:
             self._service.lockout.failed(address, credential)
+            log.info("key.refused", address=address)
             raise unauthorized()
         self._service.lockout.succeeded(credential)
         if key.signed and not signed:

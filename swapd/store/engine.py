@@ -27,8 +27,8 @@ STATEMENT_SECONDS = 60
 """Longest statement on PostgreSQL. Longer than WAIT_SECONDS, so that a lock wait is reported as one."""
 
 CONNECTIONS = 20
-"""Kept open, and as many more for a moment: swaps that are looked at together, chains, streams, and the API, which has a
-limit of its own well below this. To find none free counts as trouble with the database."""
+"""Kept open, and as many more for a moment: for swaps that are looked at together, chains, streams, and the API, which
+has a limit of its own well below this. To find none free counts as trouble with the database."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 _WRITES = "swapd_writes"

@@ -21,6 +21,7 @@ psbt.py         partially signed transactions, read and written          (pure)
 message.py      messages signed by the owner of an address (BIP 322)      (pure)
 cooperate.py    a refund before the timelock, with the receiver's signature
 handover.py     what others sign for their own claims and refunds
+prove.py        what shows a leg to somebody who does not believe swapd
 fate.py         what became of a transaction
 health.py       what is right and wrong with the node
 chain.py        all of it as one `HtlcChain`

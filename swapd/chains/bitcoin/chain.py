@@ -34,6 +34,7 @@ from swapd.chains.bitcoin.handover import PATIENCE_OF_OWNERS, Handover
 from swapd.chains.bitcoin.look import Coin, view_of
 from swapd.chains.bitcoin.peer import Peer, peers
 from swapd.chains.bitcoin.pool import simulate
+from swapd.chains.bitcoin.prove import prove
 from swapd.chains.bitcoin.script import htlc_address
 from swapd.chains.bitcoin.settings import BitcoinSettings
 from swapd.chains.bitcoin.spending import Keys
@@ -206,6 +207,9 @@ class BitcoinChain:
         views = [view_of(leg, coins, least) for coins in await self._heard(lambda peer: peer.look.coins(leg))]
         quorum = self._endpoints.quorum
         return views[0] if quorum == 1 else agreed_view(views, quorum, leg.leg.terms.hashlock)
+
+    async def prove(self, leg: WatchedLeg) -> Mapping[str, str]:
+        return await self._endpoints.first(lambda peer: prove(peer.look, leg))
 
     # -- acting ----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@
 - `view.py`      one leg as the chain shows it; `watch.py` what new blocks and the mempool show
 - `act.py`       locks, claims, refunds and their replacements; `transactions.py` calls, drafts, signed bytes
 - `cooperate.py` a receiver's word to give a lock back early; `handover.py` what other people's wallets send
+- `prove.py`     what shows a leg to somebody who does not believe swapd; `trie.py` the way to a receipt
 - `people.py`    addresses, limits and instructions; `wallet.py` balances and costs; `examine.py` what `doctor` looks at
 - `deploy.py`    the contract's birth
 """

@@ -31,6 +31,7 @@ from swapd.chains.ethereum.fees import FeePolicy, Fees
 from swapd.chains.ethereum.htlc import Htlc, HtlcTerms, artifact
 from swapd.chains.ethereum.node import Node
 from swapd.chains.ethereum.nodes import Nodes
+from swapd.chains.ethereum.prove import prove
 from swapd.chains.ethereum.rpc import Rpc
 from swapd.chains.ethereum.settings import EthereumSettings
 from swapd.chains.ethereum.transactions import EthereumDraft, Signer, attempt_of
@@ -184,6 +185,9 @@ class EthereumChain:
         views = await self._nodes.heard(lambda node: self._viewer(node).view(leg))
         quorum = self._endpoints.quorum
         return views[0] if quorum == 1 else view_of(views, quorum, leg.leg.terms.hashlock)
+
+    async def prove(self, leg: WatchedLeg) -> Mapping[str, str]:
+        return await prove(self._endpoints, self._htlc, leg, self._settings.from_block)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 

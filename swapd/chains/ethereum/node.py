@@ -195,6 +195,13 @@ class Node:
         """See `Rpc.send`."""
         return await self._rpc.send(raw)
 
+    # -- proofs ----------------------------------------------------------------------------------------------------
+
+    async def ask(self, read: Callable[[Any], _T], method: str, *params: object) -> _T:
+        """What `read` makes of the answer, whose shape is its own business."""
+        with _reading(method):
+            return read(await self._rpc.call(method, *params))
+
 
 # -- from JSON ---------------------------------------------------------------------------------------------------------
 

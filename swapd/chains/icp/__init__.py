@@ -10,6 +10,7 @@
 - `view.py`         one leg as certified state shows it; `watch.py` what the log shows; `stray.py` what looks like a leg
 - `act.py`          locks, claims, refunds; `outcome.py` what was answered; `board.py` requests from marketplaces
 - `cooperate.py`    a receiver's consent to an early refund; `handover.py` what other people call
+- `prove.py`        what shows a leg to somebody who does not believe swapd
 - `people.py`       accounts, limits and instructions; `examine.py` what `doctor` looks at
 - `settings.py`     what `[chains.NAME]` holds; `kind.py` the chain in the registry
 """

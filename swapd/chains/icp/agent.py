@@ -123,6 +123,11 @@ class Agent:
     async def close(self) -> None:
         await self._nodes.close()
 
+    @property
+    def root_key(self) -> bytes:
+        """The root of trust, DER: what every certificate is checked with."""
+        return self._root_key
+
     def observe(self, observer: Observer) -> None:
         """See `abilities.Observed`."""
         self._nodes.observe(observer)

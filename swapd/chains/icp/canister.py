@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swapd.chains.icp import candid, hashtree, interface
@@ -29,6 +29,15 @@ class LogTip:
 
 
 @dataclass(frozen=True)
+class ProvenSwap:
+    """certificate, witness: the bytes from which alone anybody reads the same, with the network's root key."""
+
+    swap: Swap
+    certificate: bytes = field(repr=False)
+    witness: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class SwapCanister:
     agent: Agent
     escrow: Escrow
@@ -41,10 +50,15 @@ class SwapCanister:
 
     async def swap(self, swap_id: bytes) -> Swap | None:
         """The lock of this id as certified state shows it; None if it is certain that there is none."""
-        with self.agent.doubting():
-            return await self._swap(swap_id)
+        proven = await self.proven(swap_id)
+        return proven.swap if proven else None
 
-    async def _swap(self, swap_id: bytes) -> Swap | None:
+    async def proven(self, swap_id: bytes) -> ProvenSwap | None:
+        """The same, with what proves it."""
+        with self.agent.doubting():
+            return await self._proven(swap_id)
+
+    async def _proven(self, swap_id: bytes) -> ProvenSwap | None:
         reply = await self._query("getSwap", Blob, swap_id, interface.GetSwapReply)
         if reply["certificate"] is None:
             raise Untrusted("the canister's answer about a swap has no certificate")
@@ -55,7 +69,7 @@ class SwapCanister:
         swap = swap_of(candid.decode(interface.Swap, state))
         if swap.id != swap_id or self.escrow.id(swap.initiator, swap.nonce) != swap_id:
             raise Untrusted(f"the canister shows another swap under the id {swap_id.hex()}")
-        return swap
+        return ProvenSwap(swap, reply["certificate"], reply["witness"])
 
     async def tip(self) -> LogTip:
         """The end of the log (ICRC-3, `icrc3_get_tip_certificate`)."""

@@ -35,6 +35,7 @@ from swapd.chains.icp.ledger import Ledger
 from swapd.chains.icp.log import Log
 from swapd.chains.icp.principal import ANONYMOUS, Account, parse
 from swapd.chains.icp.program import Program
+from swapd.chains.icp.prove import prove
 from swapd.chains.icp.settings import IcpSettings
 from swapd.chains.icp.view import view
 from swapd.chains.icp.watch import Watcher
@@ -148,6 +149,9 @@ class IcpChain:
 
     async def view(self, leg: WatchedLeg) -> LegView:
         return await view(self._canister, self._program, leg)
+
+    async def prove(self, leg: WatchedLeg) -> Mapping[str, str]:
+        return await prove(self._canister, leg)
 
     # -- acting ----------------------------------------------------------------------------------------------------
 
