@@ -42,7 +42,7 @@ from swapd.devnet.bitcoind import Bitcoind
 from swapd.protocol.terms import Asset, LegTerms
 
 RESULT = Path(__file__).resolve().parent / "results" / "bitcoin.json"
-TARGETS = {"p2wsh_claim_input_vb": 95.0}
+TARGETS = {"p2wsh_claim_input_vb": 96.5}
 PEERS = {"p2wsh_claim_input_vb": "dcrdex 101.5, loop v2 92.5 (160-bit hash)"}
 
 AMOUNT, FEE = 1_000_000, 1_000

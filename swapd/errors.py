@@ -20,6 +20,12 @@ class Rejected(SwapdError):
     """Somebody we asked said no, in the words given. The same call would get the same answer."""
 
 
+class HouseOnly(Rejected):
+    """A refusal whose words are about swapd's own money. for_others: what everybody else is told."""
+
+    for_others = "swapd can not take this now"
+
+
 class Unknown(SwapdError):
     """An effect was attempted and its outcome is not known. It has to be looked up, never guessed or redone."""
 

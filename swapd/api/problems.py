@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from swapd.errors import Invalid, Rejected, SwapdError, Unavailable, Unknown
+from swapd.errors import HouseOnly, Invalid, Rejected, SwapdError, Unavailable, Unknown
 from swapd.store import AuditBroken, Conflict, DamagedRow, LeaseLost, NotHere
 
 log = structlog.get_logger()
@@ -131,6 +131,8 @@ def _of_the_house(error: SwapdError, ours: bool) -> Problem:
         return Problem("damaged")
     if isinstance(error, Conflict | LeaseLost):
         return Problem("conflict", str(error))
+    if isinstance(error, HouseOnly) and not ours:
+        return Problem("refused", error.for_others)
     if isinstance(error, Rejected):
         more = {name: getattr(error, name, None) for name in ("rule", "possible_at")}
         return Problem("refused", str(error), **more)

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from swapd.coordinator.house import House
-from swapd.errors import Rejected
+from swapd.errors import HouseOnly
 from swapd.protocol.terms import Leg, Wallet
 
 
-class NotEnough(Rejected):
-    """swapd's wallet can not pay for it. Its words say what the wallet holds: they are for its owner alone."""
+class NotEnough(HouseOnly):
+    """swapd's wallet can not pay for it. Its words say what the wallet holds."""
 
     def __init__(self, symbol: str, words: str) -> None:
         self.symbol = symbol
+        self.for_others = f"not enough {symbol} for this now"
         super().__init__(words)
 
 

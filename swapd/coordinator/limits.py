@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from swapd.errors import Rejected
+from swapd.errors import HouseOnly
 from swapd.protocol.terms import Leg, SwapTerms, Wallet
 from swapd.store import SwapRow, Transaction
 
@@ -29,8 +29,10 @@ class Limits:
     approval_seconds: int
 
 
-class TooMuch(Rejected):
+class TooMuch(HouseOnly):
     """More than may be at stake at a time. setting: the one that says so."""
+
+    for_others = "this is more than swapd takes at a time: ask for less, or again later"
 
     def __init__(self, setting: str, words: str) -> None:
         self.setting = setting

@@ -34,6 +34,15 @@ def test_it(prepared, tmp_path):
             finally:
                 await store.close()
     import time
+    from schemathesis.engine import events as ev
+    orig=machine._findings
+    def tapped(stream):
+        def g():
+            for e in stream:
+                if isinstance(e,(ev.PhaseStarted,ev.PhaseFinished)): print(type(e).__name__, e.phase.name, time.time()-t)
+                yield e
+        return orig(g())
+    machine._findings=tapped
     with machine.in_a_thread(serve) as url:
         t = time.time()
         found = machine.let_it_run(url, prepared.tokens, examples=5, known=known)

@@ -146,7 +146,7 @@ async def test_after_a_reorganisation_the_new_block_is_the_proof(own_world: Worl
     (txid,) = transactions(await world.chain.prove(seen))
     await world.node.invalidate(hashes[0])
     assert await world.chain.prove(seen) == {}
-    await world.node.mine(2)
+    await world.node.mine(1, await world.node.rpc("getnewaddress", wallet="miner"))  # else it is the very same block
     proofs = await world.chain.prove(await world.seen(seen))
     check(proofs, txid)
     assert proofs[f"{txid}.block"] != hashes[0]
