@@ -38,6 +38,12 @@ def tagged(request: Request, answer: BaseModel, status: int = 200) -> Response:
     return Response(body, status, headers, "application/json")
 
 
+def as_it_is(answer: BaseModel) -> Response:
+    """The answer without a tag, for long lists whose cursors are new each time: written once, where the framework
+    would check every field of it a second time."""
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
 def require_match(request: Request, current: BaseModel, *, needed: bool = False) -> None:
     """For routes that change what `tagged` showed: `If-Match` must name its tag (412). needed: it must be there
     (428)."""

@@ -40,12 +40,16 @@ def test_it(prepared, tmp_path):
         def g():
             for e in stream:
                 if isinstance(e,(ev.PhaseStarted,ev.PhaseFinished)): print(type(e).__name__, e.phase.name, time.time()-t)
+                if isinstance(e, ev.ScenarioFinished):
+                    el=sum(i.response.elapsed for i in e.recorder.interactions.values() if i.response); n=len(e.recorder.interactions); print('SC', e.phase.name, e.recorder.label, n, round(el,2), round(e.elapsed_time,2))
                 yield e
         return orig(g())
     machine._findings=tapped
     with machine.in_a_thread(serve) as url:
         t = time.time()
-        found = machine.let_it_run(url, prepared.tokens, examples=5, known=known)
+        import cProfile; pr=cProfile.Profile(); pr.enable()
+        found = machine.let_it_run(url, prepared.tokens, examples=2, known=known)
+        pr.disable(); import pstats; pstats.Stats(pr).sort_stats('cumtime').print_stats(60)
         print("TOOK", time.time() - t, sum(found.answers.values()))
     by = collections.defaultdict(dict)
     for (label, status), n in sorted(found.answers.items()): by[label][status] = n

@@ -111,6 +111,7 @@ async def test_s2_s5_a_dispute_between_lock_and_reveal_ends_in_a_forced_refund(r
     events = [entry["event"] for entry in evidence["bundle"]["audit"]["entries"]]
     assert {"dispute opened", "dispute forced"} <= set(events)
     assert evidence["bundle"]["preimage"] is None
+    assert all(leg["proofs"].keys() - {"none"} for leg in evidence["bundle"]["legs"].values()), "both chains prove it"
     gains = await rig.accounts_balance()
     person = people.alice if rig.direction.give == "BTC" else people.bob
     assert people.with_fees(gains, person) == rig.nothing

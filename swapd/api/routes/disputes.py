@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from swapd.api.access import Caller, allows, exit_route
-from swapd.api.conditional import tagged
+from swapd.api.conditional import TAGGED, tagged
 from swapd.api.forms import Form, Listed, Told
 from swapd.api.paging import Paged
 from swapd.api.routes.swaps import READERS, SwapId, Words, visible
@@ -74,7 +74,7 @@ async def list_disputes_of_swap(swap_id: SwapId, service: Serving, caller: Reade
     return _page(found, page)
 
 
-@router.get("/v1/disputes/{dispute_id}", response_model=DisputeTold)
+@router.get("/v1/disputes/{dispute_id}", response_model=DisputeTold, responses=TAGGED)
 async def read_dispute(dispute_id: DisputeId, request: Request, service: Serving, caller: Reader) -> Response:
     """One dispute. Its notes are in the swap's timeline."""
     return tagged(request, dispute_told(await _visible(service, caller, dispute_id)))
@@ -100,7 +100,7 @@ async def force_refund(dispute_id: DisputeId, form: DecisionForm, service: Servi
     return dispute_told(await disputes.force_refund(service.house, dispute_id, form.why, caller.actor))
 
 
-@router.get("/v1/swaps/{swap_id}/evidence", response_model=EvidenceTold)
+@router.get("/v1/swaps/{swap_id}/evidence", response_model=EvidenceTold, responses=TAGGED)
 async def read_evidence(
     swap_id: SwapId,
     request: Request,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from swapd.api.access import Caller, allows, exit_route
-from swapd.api.conditional import require_match, tagged
+from swapd.api.conditional import TAGGED, as_it_is, require_match, tagged
 from swapd.api.forms import Amount, Form, Listed, Moment, Told, moment
 from swapd.api.idempotency import Once
 from swapd.api.paging import Paged
@@ -106,7 +106,7 @@ async def create_swap(form: SwapForm, service: Serving, caller: Trader, once: On
     return answers[-1]
 
 
-@router.get("/v1/swaps")
+@router.get("/v1/swaps", response_model=Listed[SwapTold])
 async def list_swaps(
     service: Serving,
     caller: Reader,
@@ -114,24 +114,25 @@ async def list_swaps(
     status: Annotated[list[Status] | None, Query(description="Of these statuses alone.")] = None,
     frozen: Annotated[bool | None, Query(description="Those with an open dispute, or without.")] = None,
     owner: Annotated[str | None, Query(max_length=63, description="Of this tenant alone.")] = None,
-) -> Listed[SwapTold]:
+) -> Response:
     """The newest first. A marketplace sees its own."""
     whose = owner if caller.of_the_house else caller.tenant
     if owner is not None and not caller.sees(owner):
-        return Listed(items=[])
+        return as_it_is(Listed[SwapTold](items=[]))
     async with service.house.store.read() as reading:
         found = await reading.swaps(
             status=status, owner=whose, frozen=frozen, before=_before(page.position), limit=page.limit + 1
         )
     rows = found.swaps[: page.limit]
     more = len(found.swaps) + len(found.damaged) > page.limit
-    return Listed(
+    told = Listed[SwapTold](
         items=[swap_told(service.house, row, caller) for row in rows],
         next=page.cursor(rows[-1].created_at, rows[-1].id) if rows and more else None,
     )
+    return as_it_is(told)
 
 
-@router.get("/v1/swaps/{swap_id}", response_model=SwapWithEffects)
+@router.get("/v1/swaps/{swap_id}", response_model=SwapWithEffects, responses=TAGGED)
 async def read_swap(swap_id: SwapId, request: Request, service: Serving, caller: Reader) -> Response:
     """A swap, with everything that swapd does and did for it."""
     row = await visible(service, caller, swap_id)

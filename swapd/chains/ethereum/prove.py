@@ -152,7 +152,7 @@ def _encoded(receipt: Any) -> bytes:
 
 async def _header(node: Node, block_hash: str) -> tuple[dict[str, str], bytes]:
     """Its fields, and their RLP: the bytes whose hash is the block's."""
-    fields, header = await node.ask(_encoded_header, "eth_getBlockByHash", block_hash, False)
+    fields, header = await node.ask(encoded_header, "eth_getBlockByHash", block_hash, False)
     if keccak(header) != bytes.fromhex(block_hash[2:]):
         raise Unavailable(
             f"the Ethereum node's header of block {block_hash} does not have that hash: it is wrong, or has fields "
@@ -161,7 +161,8 @@ async def _header(node: Node, block_hash: str) -> tuple[dict[str, str], bytes]:
     return fields, header
 
 
-def _encoded_header(answer: Any) -> tuple[dict[str, str], bytes]:
+def encoded_header(answer: Any) -> tuple[dict[str, str], bytes]:
+    """Of a block as nodes give it: the header's fields, and their RLP."""
     if answer is None:
         raise Unavailable("the chain was reorganised while it was read")
     fields = {name: answer[name] for name in _FIELDS if answer.get(name) is not None}
