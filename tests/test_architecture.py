@@ -2,8 +2,9 @@
 
     cli, api → watchtower → coordinator → store, chains, vault → protocol
 
-`settings` lies below the coordinator and above the chains. `devnet` is for tests, bench, demo and the terminal; it
-drives whole daemons, so it may look at everything but the doors. A new room needs its line here.
+`settings` lies below the coordinator and above the chains, `telemetry` right above the vault: whoever acts may say so,
+and chains do not know who listens. `devnet` is for tests, bench, demo and the terminal; it drives whole daemons, so it
+may look at everything but the doors. A new room needs its line here.
 """
 
 from __future__ import annotations

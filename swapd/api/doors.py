@@ -6,12 +6,13 @@ What is found is put into the scope for the routes: swapd.caller, swapd.body, sw
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -29,6 +30,9 @@ from swapd.api.service import Service
 from swapd.store import KeyRole, KeyRow
 
 log = structlog.get_logger()
+
+LINGER_BYTES, LINGER_SECONDS = 1_048_576, 2.0
+"""Of a body that nobody reads, and for how long: who sends more was told by its `Content-Length`, or is no friend."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _BEARER = re.compile(r"[Bb]earer +(?P<token>[\x21-\x7e]{1,200})")
@@ -89,7 +93,7 @@ class Doors:
             return
         request_id = _request_id(Headers(scope=scope))
         scope["swapd.request_id"] = request_id
-        answer = _Answer(send, request_id, unread=_announces_body(Headers(scope=scope)))
+        answer = _Answer(send, receive, request_id, unread=_announces_body(Headers(scope=scope)))
         began = time.monotonic()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -119,7 +123,7 @@ class Doors:
             if not self._is_open(scope["path"]) if door is None else "open" not in door.marks:
                 headers = Headers(scope=scope)
                 if signing.is_signed(headers):
-                    body = await answer.after(read_body(scope, receive, settings))
+                    body = await read_body(scope, answer.hear, settings)
                 key = await self._key(scope, headers, body or b"")
                 scope["swapd.caller"] = caller = caller_of(key)
                 self._service.uses.note(key.id)
@@ -130,12 +134,18 @@ class Doors:
                 if door is not None:
                     require_role(caller, door.roles)
             if body is None:
-                body = await answer.after(read_body(scope, receive, settings))
+                body = await read_body(scope, answer.hear, settings)
             scope["swapd.body"] = body
+            if door is None and (methods := self._methods(scope["path"])):
+                raise Problem("method-not-allowed", headers={"Allow": ", ".join(methods)})
             await self._app(scope, _replay(body, receive), answer)
 
     def _door(self, method: str, path: str) -> Door | None:
         return next((each for each in self._doors if each.method == method and each.pattern.match(path)), None)
+
+    def _methods(self, path: str) -> list[str]:
+        """All that there is for this path: Starlette would name those of the first route alone."""
+        return sorted({each.method for each in self._doors if each.pattern.match(path)})
 
     def _is_open(self, path: str) -> bool:
         """Whether everybody may know of this path; what may be done there is another question."""
@@ -202,6 +212,7 @@ class _Answer:
     connection ends with this answer. status: None while nothing is out."""
 
     send: Send
+    receive: Receive
     request_id: str
     unread: bool
     status: int | None = None
@@ -222,12 +233,27 @@ class _Answer:
                 headers["Connection"] = "close"
             for name, value in self.headers.items():
                 headers.setdefault(name, value)
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if self.unread and last:
+            await self.send({**message, "more_body": True})
+            await self._let_it_arrive()
+            message = {"type": "http.response.body", "body": b""}
         await self.send(message)
 
-    async def after(self, reading: Awaitable[bytes]) -> bytes:
-        body = await reading
-        self.unread = False
-        return body
+    async def _let_it_arrive(self) -> None:
+        """A connection that is closed while bytes are on their way to it is reset, and the answer is lost with it (RFC
+        9112, 9.6). So a while of the body is thrown away before."""
+        left = LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self.unread and left > 0:
+                    left -= len((await self.hear()).get("body", b""))
+
+    async def hear(self) -> Message:
+        """The next part of the request's body."""
+        message = await self.receive()
+        self.unread = self.unread and bool(message.get("more_body", False))
+        return message
 
 
 def _announces_body(headers: Headers) -> bool:

@@ -14,6 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 AMOUNT_PATTERN = "^(0|[1-9][0-9]{0,77})$"
 _AMOUNT = re.compile("0|[1-9][0-9]{0,77}")
 
+LARGEST = 2**53 - 1
+"""The largest number that every JSON reader has exactly."""
+
 _T = TypeVar("_T")
 
 

@@ -75,6 +75,8 @@ async def _listen(service: Service, stopping: asyncio.Event) -> None:
     family = socket.AF_INET6 if ":" in api.host else socket.AF_INET
     listening = socket.create_server((api.host, api.port), family=family, backlog=BACKLOG)
     listening.setblocking(False)
+    # asyncio asks for it only where the protocol is named: else a body waits 40 ms for the client to confirm the head
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         server = _Server(_config(service))
         log.info("api.listening", at=_where(service, listening.getsockname()[1]))

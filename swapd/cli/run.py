@@ -7,7 +7,7 @@ import fcntl
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -44,9 +44,12 @@ async def run(context: Context) -> None:
 async def _run(settings: Settings) -> None:
     async with watched(settings) as telemetry, open_house(settings, telemetry=telemetry) as house:
         daemon = make_daemon(settings, house, halted=settings.entry.halted)
-        service = Service(house, settings, daemon)
-        deliverer = make_deliverer(service, daemon.worker)
-        async with telling(deliverer, daemon.stopping), serving(service, daemon.stopping):
+        async with AsyncExitStack() as doors:
+            if settings.api.enabled:
+                service = Service(house, settings, daemon)
+                deliverer = make_deliverer(service, daemon.worker)
+                await doors.enter_async_context(telling(deliverer, daemon.stopping))
+                await doors.enter_async_context(serving(service, daemon.stopping))
             await daemon.run()
 
 

@@ -30,7 +30,7 @@ class KnownSecrets:
     def __init__(self, most_passing: int = MOST_PASSING) -> None:
         self._most_passing = most_passing
         self._pieces: set[int] = set()
-        self._words: dict[int, set[tuple[int, int]]] = {}
+        self._words: dict[int, frozenset[tuple[int, int]]] = {}
         self._passing: deque[tuple[int, ...]] = deque()
         self._lock = Lock()
 
@@ -41,7 +41,9 @@ class KnownSecrets:
             return
         if secret.isascii() and secret.decode("ascii").isprintable():
             with self._lock:
-                self._words.setdefault(hash(secret[:PIECE]), set()).add((len(secret), hash(secret)))
+                begin, whole = hash(secret[:PIECE]), (len(secret), hash(secret))
+                # a new set in place of the old one, through which somebody else may be going
+                self._words[begin] = self._words.get(begin, frozenset()) | {whole}
             return
         if all(hash(piece) in self._pieces for piece in _cut(secret)):
             return  # derived again

@@ -6,14 +6,18 @@ import hashlib
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from swapd.cli.run import watched
+from swapd.devnet.party import CONFIG
 from swapd.errors import Invalid, Rejected
+from swapd.settings import load
 from swapd.telemetry.redact import REDACTED
 from swapd.telemetry.telemetry import Telemetry
-from swapd.telemetry.tracing import open_tracing
+from swapd.telemetry.tracing import NoTracing, Tracing, open_tracing
 from swapd.vault.known import KNOWN
 
 SECRET = hashlib.sha256(b"a secret of the tracing tests").digest()
@@ -85,7 +89,7 @@ def test_without_the_extra_it_is_one_clear_error() -> None:
     program = """
         import sys
         sys.modules["opentelemetry"] = None
-        from swapd.telemetry.tracing import open_tracing
+        from swapd.telemetry.tracing import NoTracing, Tracing, open_tracing
         try:
             open_tracing("http://me:hunter2@127.0.0.1:4318/v1/traces", 1.0)
         except Exception as error:
@@ -102,3 +106,17 @@ def test_who_collects_spans_and_is_away_holds_up_nothing() -> None:
     with tracer.span("request"):
         pass
     tracer.close()
+
+
+@pytest.mark.parametrize(("url", "kind"), [("", NoTracing), ("http://127.0.0.1:1/v1/traces", Tracing)])
+async def test_the_daemon_traces_where_its_settings_want_it(url: str, kind: type, tmp_path: Path) -> None:
+    settings = load(CONFIG, {"SWAPD__TRACING__OTLP_URL": url, "SWAPD__DAEMON__DATA_DIR": str(tmp_path)})
+    async with watched(settings) as telemetry:
+        assert isinstance(telemetry.tracer, kind)
+
+
+def test_s9_an_url_that_is_wrong_is_not_repeated_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        load(CONFIG, {"SWAPD__TRACING__OTLP_URL": "ftp://me:hunter2@node/", "SWAPD__DAEMON__DATA_DIR": str(tmp_path)})
+    assert caught.value.field == "tracing.otlp_url"
+    assert "hunter2" not in str(caught.value)

@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from swapd.api.access import Caller, allows
-from swapd.api.forms import Listed, Moment, Told, moment
+from swapd.api.forms import LARGEST, Listed, Moment, Told, moment
 from swapd.api.paging import Paged
-from swapd.api.routes.events import LARGEST
 from swapd.api.service import Serving
 from swapd.errors import Invalid, Rejected
 from swapd.store import AuditEntry, AuditHead, KeyRole, NotHere, Reading

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from swapd.api.access import Caller, allows, exit_route
 from swapd.api.conditional import TAGGED, tagged
-from swapd.api.forms import Form, Listed, Told
+from swapd.api.forms import LARGEST, Form, Listed, Told
 from swapd.api.paging import Paged
 from swapd.api.routes.swaps import READERS, SwapId, Words, visible
 from swapd.api.service import Service, Serving
@@ -21,7 +21,7 @@ router = APIRouter(tags=["disputes"])
 
 Handler = Annotated[Caller, Depends(allows(KeyRole.DISPUTE))]
 Reader = Annotated[Caller, Depends(allows(*READERS))]
-DisputeId = Annotated[int, Path(ge=1, le=2**62, description="A dispute's number.")]
+DisputeId = Annotated[int, Path(ge=1, le=LARGEST, description="A dispute's number.")]
 
 
 class EvidenceTold(Told):

@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from swapd.api import keys
 from swapd.api.access import Caller, allows, stream_route
-from swapd.api.forms import Moment, Told, moment
+from swapd.api.forms import LARGEST, Moment, Told, moment
 from swapd.api.paging import PAGE_DEFAULT, PAGE_MAX
 from swapd.api.problems import Problem
 from swapd.api.service import Serving
@@ -27,9 +27,6 @@ log = structlog.get_logger()
 
 RETRY_MILLISECONDS = 3_000
 """After which a reader that lost its stream should come again."""
-
-LARGEST = 2**53 - 1
-"""The largest number that every JSON reader has exactly."""
 
 
 def _known(name: str) -> str:

@@ -26,7 +26,7 @@ router = APIRouter(tags=["legs"])
 Hand = Annotated[Caller, Depends(allows(KeyRole.MARKETPLACE, KeyRole.OPERATOR, KeyRole.DISPUTE))]
 LegRole = Annotated[Role, Path(description="Which leg: the one that the initiator funds, or the participant's.")]
 Signed = Annotated[
-    str, Field(min_length=1, max_length=400_000, description="Bytes in hex or base64, as the instructions say.")
+    str, Field(min_length=1, max_length=60_000, description="Bytes in hex or base64, as the instructions say.")
 ]
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from swapd.api.access import Caller, allows
-from swapd.api.forms import Form, Told
+from swapd.api.forms import LARGEST, Form, Told
 from swapd.api.idempotency import Once
 from swapd.api.routes.swaps import SwapId, visible
 from swapd.api.service import Serving
@@ -44,7 +44,7 @@ class Reservation(Told):
 class OfferForm(Form):
     """index: of the reservation. offer: as the other swapd gave it out."""
 
-    index: Annotated[int, Field(ge=0, le=2**62)]
+    index: Annotated[int, Field(ge=0, le=LARGEST)]
     offer: dict[str, Any]
 
 

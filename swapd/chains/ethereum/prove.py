@@ -117,11 +117,8 @@ async def _receipt(event: Event, node: Node) -> dict[str, str]:
     if event.log is None:
         raise Unavailable("the Ethereum node gave an event of no block")
     fields, header = await _header(node, event.log.block_hash)
-    txids, receipts = await node.ask(_receipts, "eth_getBlockReceipts", event.log.block_hash)
-    if event.txid not in txids:
-        raise Unavailable(f"the Ethereum node's receipts of block {event.log.block_hash} lack that of {event.txid}")
-    place = txids.index(event.txid)
-    root, nodes = await asyncio.to_thread(trie.branch, receipts, place)  # a full block takes tenths of a second
+    receipts = await node.ask(list, "eth_getBlockReceipts", event.log.block_hash)
+    place, root, nodes = await asyncio.to_thread(_branch, receipts, event.txid)  # some tenths of a second
     if root != bytes.fromhex(fields["receiptsRoot"][2:]):
         raise Unavailable(f"the Ethereum node's receipts of block {event.log.block_hash} do not have its root")
     return {
@@ -133,13 +130,17 @@ async def _receipt(event: Event, node: Node) -> dict[str, str]:
     }
 
 
-def _receipts(answer: Any) -> tuple[list[str], list[bytes]]:
-    """Hashes of the block's transactions, and their receipts as they are hashed (EIP-2718), both in order."""
-    ordered = sorted(answer, key=lambda each: int(each["transactionIndex"], 16))
-    return [each["transactionHash"] for each in ordered], [_encoded(each) for each in ordered]
+def _branch(receipts: list[Any], txid: str) -> tuple[int, bytes, list[bytes]]:
+    """The transaction's place among all of its block, the root of their tree, and the nodes between."""
+    ordered = sorted(receipts, key=lambda each: int(each["transactionIndex"], 16))
+    place = next((place for place, each in enumerate(ordered) if _hex(_data(each["transactionHash"])) == txid), None)
+    if place is None:
+        raise Unavailable(f"the Ethereum node's receipts of the block of {txid} lack that one")
+    return place, *trie.branch([_encoded(each) for each in ordered], place)
 
 
 def _encoded(receipt: Any) -> bytes:
+    """As it is hashed (EIP-2718)."""
     logs = [[_data(log["address"]), list(map(_data, log["topics"])), _data(log["data"])] for log in receipt["logs"]]
     status, gas = int(receipt["status"], 16), int(receipt["cumulativeGasUsed"], 16)
     kind = int(receipt.get("type") or "0x0", 16)

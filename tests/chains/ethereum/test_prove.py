@@ -165,7 +165,7 @@ async def test_what_is_in_no_block_is_not_proven(world: World) -> None:
 
 def test_a_header_has_its_hash_with_the_fields_of_its_time() -> None:
     """The first block of the main network, from before any of the fields that forks have added."""
-    zeros = {name: "0x" + "00" * 32 for name in ("parentHash", "mixHash")}
+    zeros = dict.fromkeys(("parentHash", "mixHash"), "0x" + "00" * 32)
     empty = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
     genesis = zeros | {
         "sha3Uncles": "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347",
@@ -212,7 +212,7 @@ async def test_a_node_that_makes_one_kind_of_proof_only_gives_that(world: World,
         ("eth_getProof", changed(lambda proof: {**proof, "accountProof": ["0x80"]}), "does not lead to its block"),
         ("eth_getProof", error(-32000, "missing trie node"), "missing trie node"),
         ("eth_getBlockReceipts", changed(lambda receipts: [{**each, "status": "0x0"} for each in receipts]), "root"),
-        ("eth_getBlockReceipts", changed(lambda _: []), "lack that of"),
+        ("eth_getBlockReceipts", changed(lambda _: []), "lack that one"),
         ("eth_getBlockReceipts", changed(lambda _: None), "makes no sense"),
         ("eth_getBlockByHash", changed(lambda block: {**block, "extraData": "0x01"}), "does not have that hash"),
         ("eth_getBlockByHash", changed(lambda _: None), "reorganised"),
