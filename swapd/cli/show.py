@@ -90,7 +90,14 @@ def swap_dict(row: SwapRow, effects: tuple[EffectRow, ...] = ()) -> dict[str, An
         "hashlock": row.terms.hashlock.hex(),
         "preimage": row.revealed_preimage.hex() if row.revealed_preimage else None,
         "created_at": _both(row.created_at),
+        "owner": row.owner,
         "cancelled_at": None if row.cancelled_at is None else _both(row.cancelled_at),
+        "frozen_at": None if row.frozen_at is None else _both(row.frozen_at),
+        "forced_at": None if row.forced_at is None else _both(row.forced_at),
+        "approvals": [
+            {"operator": a.operator, "expires_at": _both(a.expires_at), "withdrawn": a.withdrawn_at is not None}
+            for a in row.approvals
+        ],
         "reveal_by": _both(row.terms.reveal_by),
         "deadlines": [{"at": _both(each.at), "what": each.what, "after": each.after} for each in _outlook(row)],
         "legs": {leg.role.value: _leg_dict(leg, row.legs[leg.role].view, row) for leg in row.terms.legs},

@@ -178,7 +178,7 @@ def library_path(tools: PostgresTools) -> str:
     return ":".join(map(str, tools.libraries))
 
 
-# --- promtool, from Debian's package of Prometheus ----------------------------------------------------------------------
+# --- promtool, from Debian's package of Prometheus --------------------------------------------------------------------
 
 
 def _fetch_promtool(folder: Path) -> None:
