@@ -6,7 +6,7 @@ RUN := .venv/bin/python
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv nodes canisters test-tools demo test test-full crash-matrix simulate soak lint types bench bench-gas bench-bitcoin bench-icp bench-swap clean
+.PHONY: help venv nodes canisters test-tools demo test test-full crash-matrix simulate soak lint types bench bench-gas bench-bitcoin bench-icp bench-swap bench-api clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -53,7 +53,7 @@ lint: $(READY) ## Style and format
 types: $(READY) ## Static types, strict
 	@$(RUN) -m mypy
 
-bench: bench-gas bench-bitcoin bench-icp bench-swap ## All measurements, into bench/results
+bench: bench-gas bench-bitcoin bench-icp bench-swap bench-api ## All measurements, into bench/results
 
 bench-gas: nodes ## Gas of every contract call
 	@$(RUN) -m bench.gas
@@ -66,6 +66,9 @@ bench-icp: nodes ## The swap canister with 10 and with 100,000 swaps; half an ho
 
 bench-swap: nodes ## One swap's whole life: calls, CPU, reaction time
 	@$(RUN) -m bench.swap
+
+bench-api: nodes ## The API under fifty clients for a minute, and in a flood of one key
+	@$(RUN) -m bench.api $(ARGS)
 
 clean: ## Remove all that was made or fetched here
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -80,7 +80,7 @@ async def require_room(house: House, writing: Transaction, terms: SwapTerms, own
     """Refuse (`TooMuch`) a swap that would be over a limit. In the transaction that adds it: what others add meanwhile
     waits, so no two pass the same check."""
     await writing.hold_entry()
-    going = [row for row in (await writing.open_swaps()).swaps if not row.status.ended]
+    going = (await writing.going()).swaps
     limits = house.limits
     if len(going) >= limits.open_swaps:
         raise TooManyOpen(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 
 from swapd.errors import Rejected
+from swapd.protocol.status import ENDED
 from swapd.protocol.terms import Role
 from swapd.store import models as m
 from swapd.store.clock import unix_now
@@ -63,11 +64,11 @@ class PeopleReading(SwapReading):
         return total
 
     async def open_stakes(self, party: str) -> int:
-        """Of how many swaps that are watched it is a party."""
+        """Of how many swaps that have not ended it is a party."""
         query = (
             select(func.count(m.Stake.swap_id.distinct()))
             .join(m.Swap, m.Swap.id == m.Stake.swap_id)
-            .where(m.Stake.party == party, m.Swap.watched)
+            .where(m.Stake.party == party, m.Swap.status.not_in([each.value for each in ENDED]))
         )
         return int((await self._connection.execute(query)).scalar_one())
 

@@ -11,7 +11,7 @@ from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
 from swapd.protocol.effects import EffectKind
 from swapd.protocol.observation import LegState
-from swapd.protocol.status import Status
+from swapd.protocol.status import ENDED, Status
 from swapd.protocol.terms import Wallet
 from swapd.store import audit
 from swapd.store import models as m
@@ -94,6 +94,10 @@ class SwapReading(Asking):
         if chain is not None:
             ids = ids.where(m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.chain == chain)))
         return await self._swaps(ids)
+
+    async def going(self) -> Found:
+        """Everything that has not ended. What has is still watched for a while (rule S12), and holds nothing up."""
+        return await self._swaps(select(m.Swap.id).where(m.Swap.status.not_in([each.value for each in ENDED])))
 
     async def peek_index(self, floor: int = 0) -> int:
         """The index that the next swap would get, at least `floor`. Nothing is taken by asking."""

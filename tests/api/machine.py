@@ -46,7 +46,7 @@ def holder(operation: str) -> KeyRole | None:
 
 
 @schemathesis.check
-def takes_what_the_document_promises(ctx: CheckContext, response: Response, case: Case) -> None:
+def takes_what_the_document_promises(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
     """In place of `positive_data_acceptance`: data that fits the document is not refused for its form. It may be
     refused for what it means, which no schema says: an address of no chain, an asset that is not traded, a cursor that
     was made up. Then the problem names the field and has no list of faults of the form."""
@@ -79,7 +79,7 @@ def let_it_run(
     own = {token.split("_")[1] for token in tokens.values()}
 
     @schemathesis.hook
-    def before_call(_: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    def before_call(_: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
         """A story may find the keys that the machine itself uses, and must not take them from it."""
         if case.path_parameters.get("key_id") in own and case.method != "GET":
             case.path_parameters["key_id"] = known["key_id"][0]

@@ -179,6 +179,7 @@ async def test_a_method_that_a_path_has_not_is_refused_with_those_it_has(api: Ap
     answer = await api.ask(method, "/v1/me", KeyRole.ADMIN)
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET"
+    assert (await api.ask("OPTIONS", "/v1/keys", KeyRole.ADMIN)).headers["allow"] == "GET, POST"
 
 
 async def test_a_path_with_a_slash_too_many_is_not_found(api: Api) -> None:

@@ -135,6 +135,12 @@ async def test_a_length_that_is_announced_too_long_is_refused_unread(served: Ser
         assert (status, what["type"]) == (413, "/problems/too-large")
 
 
+async def test_who_is_still_sending_gets_the_answer(served: Serving) -> None:
+    async with served() as it:
+        status, what = told(await it.raw(it.head("Content-Length: 900000"), b"x" * 900_000))
+        assert (status, what["type"]) == (413, "/problems/too-large")
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for(served: Serving) -> None:
     async with served(BODY_SECONDS=0.3) as it:
         status, what = told(await it.raw(it.head("Content-Length: 100"), b'{"name":'))

@@ -199,7 +199,14 @@ async def test_each_tenant_sees_its_own(store: Store) -> None:
         assert await reading.stakes("bitcoin:bc1q", 0) == {"BTC": 12}
         assert await reading.open_stakes("bitcoin:bc1q") == 2
         assert await reading.open_stakes("bitcoin:other") == 0
+        assert {row.id for row in (await reading.going()).swaps} == {mine, theirs}
         assert await reading.stakes("bitcoin:bc1q", 2**40) == {}
+    held, row = await lease(store, mine), await get(store, mine)
+    async with store.write() as tx:
+        await tx.record_decision(row, held, decision(status=Status.REFUNDED), {}, watched=True)
+    async with store.read() as reading:
+        assert await reading.open_stakes("bitcoin:bc1q") == 1, "one has ended, and is watched for a while"
+        assert [row.id for row in (await reading.going()).swaps] == [theirs]
 
 
 async def test_a_first_answer_stays_the_first(store: Store) -> None:

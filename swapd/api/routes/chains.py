@@ -88,7 +88,7 @@ async def list_wallets(service: Serving, _: Insider) -> WalletsTold:
     """What swapd's own wallets hold."""
     async with service.house.store.read() as reading:
         promised = await reading.reserved(service.house.clock())
-        exposed = exposure((await reading.open_swaps()).swaps)
+        exposed = exposure((await reading.going()).swaps)
     wallets = await asyncio.gather(*(_wallet(service.house, name, promised, exposed) for name in service.house.markets))
     return WalletsTold(wallets=list(wallets))
 

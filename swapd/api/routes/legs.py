@@ -3,7 +3,7 @@ how to give it back before its time, and a door for what was signed."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
@@ -28,6 +28,9 @@ LegRole = Annotated[Role, Path(description="Which leg: the one that the initiato
 Signed = Annotated[
     str, Field(min_length=1, max_length=60_000, description="Bytes in hex or base64, as the instructions say.")
 ]
+
+REFUSED: dict[int | str, dict[str, Any]] = {409: {"$ref": "#/components/responses/Problem409"}}
+"""Also to questions: what is asked for is not there at this moment."""
 
 
 class SignedForm(Form):
@@ -54,7 +57,7 @@ class SubmittedTold(Told):
     txid: str
 
 
-@router.get("/v1/swaps/{swap_id}/legs/{role}/funding")
+@router.get("/v1/swaps/{swap_id}/legs/{role}/funding", responses=REFUSED)
 async def how_to_fund(swap_id: SwapId, role: LegRole, service: Serving, caller: Hand) -> InstructionsTold:
     """How its owner funds a leg, to the last digit. See `fund_by` and the swap's status for when: the initiator leg
     once the swap is accepted, the participant leg once the other one is final (S1)."""
@@ -63,7 +66,7 @@ async def how_to_fund(swap_id: SwapId, role: LegRole, service: Serving, caller: 
     return instructions_told(service.house.chain(leg.terms.chain).instructions(leg))
 
 
-@router.get("/v1/swaps/{swap_id}/legs/{role}/claim")
+@router.get("/v1/swaps/{swap_id}/legs/{role}/claim", responses=REFUSED)
 async def how_to_claim(swap_id: SwapId, role: LegRole, service: Serving, caller: Hand) -> InstructionsTold:
     """What the receiver signs. The secret is in it once it is public, and never before (S2)."""
     row = await visible(service, caller, swap_id)
@@ -72,7 +75,7 @@ async def how_to_claim(swap_id: SwapId, role: LegRole, service: Serving, caller:
     return instructions_told(await _handing(service.house, row, role).claim_for_owner(leg, public))
 
 
-@router.get("/v1/swaps/{swap_id}/legs/{role}/refund")
+@router.get("/v1/swaps/{swap_id}/legs/{role}/refund", responses=REFUSED)
 async def how_to_refund(swap_id: SwapId, role: LegRole, service: Serving, caller: Hand) -> InstructionsTold:
     """What the sender signs: good from the timelock on, or at once if the receiver agreed."""
     row = await visible(service, caller, swap_id)
@@ -97,7 +100,7 @@ async def submit_signed(
     return SubmittedTold(kind=submitted.kind, txid=submitted.tx.txid)
 
 
-@router.get("/v1/swaps/{swap_id}/legs/{role}/consent")
+@router.get("/v1/swaps/{swap_id}/legs/{role}/consent", responses=REFUSED)
 async def how_to_give_back(swap_id: SwapId, role: LegRole, service: Serving, caller: Hand) -> ConsentTold:
     """What the receiver signs or does to give the leg back before its timelock, after a refund was decided."""
     row = await visible(service, caller, swap_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from swapd.api.access import Caller, allows
-from swapd.api.conditional import tagged
+from swapd.api.conditional import TAGGED, tagged
 from swapd.api.forms import Form, Listed, Moment, Told, moment, moment_or_none
 from swapd.api.paging import Paged
 from swapd.api.routes.events import EventType
@@ -116,7 +116,7 @@ async def add_webhook(form: WebhookForm, service: Serving, caller: Keeper) -> We
     return WebhookWithSecret(webhook=webhook, secret=shown(secret))
 
 
-@router.get("/v1/webhooks/{webhook_id}", response_model=WebhookTold)
+@router.get("/v1/webhooks/{webhook_id}", response_model=WebhookTold, responses=TAGGED)
 async def read_webhook(webhook_id: WebhookId, request: Request, service: Serving, caller: Reader) -> Response:
     """One webhook."""
     return tagged(request, await _webhook(service, caller, webhook_id))
