@@ -114,6 +114,8 @@ class Anvil(Node):
             str(self._slots_in_an_epoch),
             "--state",
             str(self.folder / "state.json"),
+            "--cache-path",  # of the states of older blocks: without it they go to the user's home, and stay
+            str(self.folder / "states"),
             *mining,
             *self._options,
         ]

@@ -31,6 +31,8 @@ from tests.scenarios.rig import Rig
 from tests.scenarios.test_api import brokered, terms_of
 from tests.scenarios.test_external import People
 
+UNLIMITED = ("REQUESTS_PER_MINUTE", "REQUESTS_PER_MINUTE_ALL", "WRONG_KEYS")
+
 WHO = {KeyRole.MARKETPLACE: "shop", KeyRole.OPERATOR: "olga", KeyRole.DISPUTE: "dora", KeyRole.AUDITOR: "aud"}
 
 
@@ -84,8 +86,7 @@ async def day(rig: Rig, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Day
         rig.house.more |= {
             "SWAPD__CHAINS__BITCOIN__RPC_URL": bitcoin.url,
             "SWAPD__CHAINS__ETHEREUM__RPC_URL": ethereum.url,
-            "SWAPD__API__LIMITS__REQUESTS_PER_MINUTE": "1000000",
-            "SWAPD__API__LIMITS__WRONG_KEYS": "1000000",
+            **{f"SWAPD__API__LIMITS__{name}": "1000000" for name in UNLIMITED},
         }
         await rig.house.restart()
         async with http_of(rig.house) as http:
