@@ -127,13 +127,17 @@ class Doors:
                 key = await self._key(scope, headers, body or b"")
                 scope["swapd.caller"] = caller = caller_of(key)
                 self._service.uses.note(key.id)
-                if door is None or "exit" not in door.marks:
+                limited = door is None or "exit" not in door.marks
+                if limited:
                     answer.headers = await self._service.rates.take(key.id, key.rate)
-                    line = self._service.rates.stream if door and "stream" in door.marks else self._service.rates.turn
-                    await held.enter_async_context(line(key.id))
                 if door is not None:
                     require_role(caller, door.roles)
-            if body is None:
+                if body is None:  # before its turn: whoever sends it slowly holds up nobody
+                    body = await read_body(scope, answer.hear, settings)
+                if limited:
+                    line = self._service.rates.stream if door and "stream" in door.marks else self._service.rates.turn
+                    await held.enter_async_context(line(key.id))
+            elif body is None:
                 body = await read_body(scope, answer.hear, settings)
             scope["swapd.body"] = body
             if door is None and (methods := self._methods(scope["path"])):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -74,7 +75,9 @@ LATEST = 253_402_300_799
 """9999-12-31, the last day that RFC 3339 can write."""
 
 
+@lru_cache(maxsize=65_536)
 def moment(seconds: int) -> Moment:
+    """A page of swaps tells hundreds."""
     shown = datetime.fromtimestamp(min(max(seconds, 0), LATEST), UTC)
     return Moment(unix=seconds, rfc3339=f"{shown.replace(tzinfo=None).isoformat()}Z")
 

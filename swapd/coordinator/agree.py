@@ -73,9 +73,10 @@ async def create(house: House, request: Request, actor: str, also: Also | None =
 async def _new_index(house: House) -> AsyncIterator[int]:
     """The next one that nobody was given, and nobody in this process is about to take. It is taken with its swap: if
     that is refused, the index is free again."""
+    taken = set(house.making)  # before the look: what is stored meanwhile may not be seen by it
     async with house.store.read() as reading:
         index = await reading.peek_index(index_floor(house.clock()))
-    while index in house.making:
+    while index in taken | house.making:
         index += 1
     house.making.add(index)
     try:
@@ -158,10 +159,7 @@ async def _store(
     house: House, terms: SwapTerms, actor: str, *, age: int = 0, also: Also | None = None, owner: str = ""
 ) -> None:
     """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
-    async with house.store.read() as reading:
-        promised = await reading.reserved(house.clock())
     needs = await needs_of(house, terms.legs)
-    needs.require(promised)
     clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
     for leg, clock in zip(terms.legs, clocks, strict=True):
         if why := house.drift(leg.terms.chain, clock.time):
@@ -173,8 +171,7 @@ async def _store(
     names = {leg.role: house.chain(leg.terms.chain).fingerprint(leg.terms) for leg in terms.legs}
     crashpoint("agree.store.before")
     async with house.store.write(actor) as writing:
-        await require_room(house, writing, terms, owner)
-        needs.require(await writing.reserved(house.clock()))  # others may have been promised some of it meanwhile
+        await require_room(house, writing, terms, owner, needs)
         await writing.add_swap(terms, births, names, Status.PROPOSED)
         await writing.own(terms.swap_id, owner, stakes(terms, owner))
         if also is not None:

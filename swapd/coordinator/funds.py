@@ -45,8 +45,10 @@ async def needs_of(house: House, legs: Iterable[Leg]) -> Needs:
     balances: dict[str, int] = {}
     for leg in legs:
         chain = house.chain(leg.terms.chain)
-        needs.update(await chain.costs(leg))
-        balances.update(await chain.balances())
+        costs = await chain.costs(leg)
+        needs.update(costs)
+        if any(costs.values()):
+            balances.update(await chain.balances())
     return Needs(needs, balances)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from swapd.errors import HouseOnly
 from swapd.protocol.terms import Leg, SwapTerms, Wallet
 from swapd.store import SwapRow, Transaction
+from swapd.store.reading import promised
 
 if TYPE_CHECKING:
+    from swapd.coordinator.funds import Needs
     from swapd.coordinator.house import House
 
 DAY = 86_400
@@ -76,33 +78,35 @@ def exposure(rows: Iterable[SwapRow]) -> dict[str, int]:
     return dict(total)
 
 
-async def require_room(house: House, writing: Transaction, terms: SwapTerms, owner: str) -> None:
-    """Refuse (`TooMuch`) a swap that would be over a limit. In the transaction that adds it: what others add meanwhile
-    waits, so no two pass the same check."""
+async def require_room(house: House, writing: Transaction, terms: SwapTerms, owner: str, needs: Needs) -> None:
+    """Refuse a swap that would be over a limit (`TooMuch`), or for which swapd's wallets hold too little (`NotEnough`).
+    In the transaction that adds it: what others add meanwhile waits, so no two pass the same check."""
     await writing.hold_entry()
-    going = (await writing.going()).swaps
-    limits = house.limits
-    if len(going) >= limits.open_swaps:
+    at_stake = (await writing.at_stake()).whole()
+    limits, now = house.limits, house.clock()
+    needs.require(promised(at_stake, now))
+    going = await writing.count_going()
+    if going >= limits.open_swaps:
         raise TooManyOpen(
-            "entry.open_swaps_max", f"{len(going)} swaps are open, and entry.open_swaps_max is {limits.open_swaps}"
+            "entry.open_swaps_max", f"{going} swaps are open, and entry.open_swaps_max is {limits.open_swaps}"
         )
-    _exposure(house, going, terms)
-    now = house.clock()
-    for party, gives in stakes(terms, owner).items():
+    _exposure(house, at_stake, terms)
+    gives_of = stakes(terms, owner)
+    counts, given = await writing.open_stakes(gives_of), await writing.stakes(gives_of, now - DAY)
+    for party, gives in gives_of.items():
         mine = party == tenant(owner)
         most, setting = (
             (limits.tenant_open_swaps, "entry.tenant_open_swaps_max")
             if mine
             else (limits.party_open_swaps, "entry.party_open_swaps_max")
         )
-        count = await writing.open_stakes(party)
-        if count >= most:
-            raise TooManyOpen(setting, f"{party} has {count} swaps open, and {setting} is {most}")
-        _a_days(house, party, gives, await writing.stakes(party, now - DAY), mine=mine)
+        if counts[party] >= most:
+            raise TooManyOpen(setting, f"{party} has {counts[party]} swaps open, and {setting} is {most}")
+        _a_days(house, party, gives, given[party], mine=mine)
 
 
-def _exposure(house: House, going: Iterable[SwapRow], terms: SwapTerms) -> None:
-    there = exposure(going)
+def _exposure(house: House, at_stake: Iterable[SwapRow], terms: SwapTerms) -> None:
+    there = exposure(at_stake)
     for leg in terms.legs:
         symbol = leg.terms.asset.symbol
         most = house.asset("asset", symbol)[1].exposure_max

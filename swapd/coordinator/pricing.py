@@ -49,7 +49,13 @@ def different_chains(first: Asset, second: Asset) -> None:
 
 async def make_leg(priced: Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
     """The leg with these parties. Raises Invalid for what the chain, or the protocol, can not do with them."""
-    leg = await as_if(priced, index, hashlock, timelock, times)
+    role = priced.role.value
+    sender = await _party(priced, f"{role}.refund_to", priced.funder, priced.funder.refund_to, index, sends=True)
+    taker = "participant" if priced.role is Role.INITIATOR else "initiator"
+    receiver = await _party(
+        priced, f"{taker}.receive_at", priced.claimer, priced.claimer.receive_at, index, sends=False
+    )
+    leg = as_priced(priced, sender, receiver, hashlock, timelock, times)
     if leg.role is Role.INITIATOR and not (leg.claim_by_swapd or leg.claim_waived):
         raise Invalid(
             "participant.receive_at",
@@ -61,14 +67,8 @@ async def make_leg(priced: Priced, index: int, hashlock: bytes, timelock: int, t
     return leg
 
 
-async def as_if(priced: Priced, index: int, hashlock: bytes, timelock: int, times: Plan) -> Leg:
-    """The same without a look at whether it can be traded: to ask what it would cost."""
-    role = priced.role.value
-    sender = await _party(priced, f"{role}.refund_to", priced.funder, priced.funder.refund_to, index, sends=True)
-    taker = "participant" if priced.role is Role.INITIATOR else "initiator"
-    receiver = await _party(
-        priced, f"{taker}.receive_at", priced.claimer, priced.claimer.receive_at, index, sends=False
-    )
+def as_priced(priced: Priced, sender: Party, receiver: Party, hashlock: bytes, timelock: int, times: Plan) -> Leg:
+    """The leg between these two."""
     first = priced.role is Role.INITIATOR
     return Leg(
         role=priced.role,

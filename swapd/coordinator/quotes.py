@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from swapd.chains.base import Party
 from swapd.coordinator import approvals
 from swapd.coordinator.gate import Gate
 from swapd.coordinator.house import House
-from swapd.coordinator.pricing import Priced, as_if, different_chains, price
+from swapd.coordinator.pricing import Priced, as_priced, different_chains, price
 from swapd.protocol.request import Side
 from swapd.protocol.terms import Leg, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
 from swapd.protocol.timelock import Plan, plan
 
-HASHLOCK = bytes(32)
-"""Of the legs that are only made to ask what they cost."""
+HASHLOCK, NOBODY = bytes(32), Party("nobody", "nobody", by_swapd=True)
+"""Of the legs that are only made to ask what they cost, which does not depend on whom they are between."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ async def quote(house: House, gate: Gate | None, wish: Wish) -> Quote:
     second = price(house, Role.PARTICIPANT, wish.get, wish.get_amount, participant, initiator)
     different_chains(first.asset, second.asset)
     times = plan(house.clock(), first.timing, second.timing)
-    legs = await asyncio.gather(
-        _with_own_names(first, times.initiator_timelock, times),
-        _with_own_names(second, times.participant_timelock, times),
+    legs = (
+        as_priced(first, NOBODY, NOBODY, HASHLOCK, times.initiator_timelock, times),
+        as_priced(second, NOBODY, NOBODY, HASHLOCK, times.participant_timelock, times),
     )
     swap_id = swap_id_of(HASHLOCK)
     terms = SwapTerms(swap_id, 0, SecretHolder.SELF, legs[0], legs[1], times.reveal_by, house.clock())
@@ -75,13 +76,6 @@ async def quote(house: House, gate: Gate | None, wish: Wish) -> Quote:
     chains = [leg.terms.chain for leg in legs]
     closed = "" if gate is None else gate.for_chains(chains)
     return Quote((quoted[0], quoted[1]), times, approvals.needed(house, terms), closed)
-
-
-async def _with_own_names(priced: Priced, timelock: int, times: Plan) -> Leg:
-    """The leg with swapd's own identities in the place of those that are not known yet: they cost the same."""
-    hot = Side(Wallet.HOT)
-    leg = await as_if(replace(priced, funder=hot, claimer=hot), 0, HASHLOCK, timelock, times)
-    return replace(leg, funded_by=priced.funder.wallet, claimed_by=priced.claimer.wallet)
 
 
 async def _quoted(house: House, priced: Priced, leg: Leg) -> QuotedLeg:

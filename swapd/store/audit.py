@@ -80,21 +80,23 @@ async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note])
     if said != f"{head.seq} {head.hash}":
         notes = [(MISFIT, None, {"said": said}), *notes]
     now = (await connection.execute(select(unix_now()))).scalar_one()
+    rows = []
     for event, swap_id, data in notes:
         seq, prev_hash = head.seq + 1, head.hash
         head = AuditHead(seq, entry_hash(seq, now, actor, swap_id, event, data, prev_hash))
-        await connection.execute(
-            insert(m.Audit).values(
-                seq=seq,
-                at=now,
-                actor=actor,
-                swap_id=swap_id,
-                event=event,
-                data=canonical(data),
-                prev_hash=prev_hash,
-                hash=head.hash,
-            )
+        rows.append(
+            {
+                "seq": seq,
+                "at": now,
+                "actor": actor,
+                "swap_id": swap_id,
+                "event": event,
+                "data": canonical(data),
+                "prev_hash": prev_hash,
+                "hash": head.hash,
+            }
         )
+    await connection.execute(insert(m.Audit).values(rows))
     await connection.execute(update(m.Meta).where(m.Meta.key == HEAD).values(value=f"{head.seq} {head.hash}"))
 
 

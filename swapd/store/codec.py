@@ -90,9 +90,10 @@ def _decode(kind: Any, data: Json, at: str) -> Any:
     if kind is bytes:
         return _bytes(data, at)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        if data not in list(kind):
+        member = kind._value2member_map_.get(data) if isinstance(data, str) else None
+        if member is None:
             raise Invalid(at, data, " | ".join(kind))
-        return kind(data)
+        return member
     if type(data) is not kind:  # exactly: True is not an int here
         raise Invalid(at, data, kind.__name__)
     return data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
@@ -55,22 +56,24 @@ class PeopleReading(SwapReading):
             raise NotHere("dispute", dispute_id, "the id of a dispute in this database")
         return to_dispute(row)
 
-    async def stakes(self, party: str, since: int) -> dict[str, int]:
-        """What a party gave in swaps made since then (Unix seconds), by asset symbol."""
-        query = select(m.Stake.symbol, m.Stake.amount).where(m.Stake.party == party, m.Stake.created_at >= since)
-        total: dict[str, int] = {}
+    async def stakes(self, parties: Iterable[str], since: int) -> dict[str, Counter[str]]:
+        """What each of them gave in swaps made since then (Unix seconds), by party and asset symbol."""
+        found = {party: Counter[str]() for party in parties}
+        query = select(m.Stake.party, m.Stake.symbol, m.Stake.amount)
+        query = query.where(m.Stake.party.in_(list(found)), m.Stake.created_at >= since)
         for row in await self._all(query):
-            total[row["symbol"]] = total.get(row["symbol"], 0) + row["amount"]
-        return total
+            found[row["party"]][row["symbol"]] += row["amount"]
+        return found
 
-    async def open_stakes(self, party: str) -> int:
-        """Of how many swaps that have not ended it is a party."""
+    async def open_stakes(self, parties: Iterable[str]) -> Counter[str]:
+        """Of how many swaps that have not ended each of them is a party."""
         query = (
-            select(func.count(m.Stake.swap_id.distinct()))
+            select(m.Stake.party, func.count(m.Stake.swap_id.distinct()).label("open"))
             .join(m.Swap, m.Swap.id == m.Stake.swap_id)
-            .where(m.Stake.party == party, m.Swap.status.not_in([each.value for each in ENDED]))
+            .where(m.Stake.party.in_(list(parties)), m.Swap.status.not_in([each.value for each in ENDED]))
+            .group_by(m.Stake.party)
         )
-        return int((await self._connection.execute(query)).scalar_one())
+        return Counter({row["party"]: row["open"] for row in await self._all(query)})
 
     async def first_answer(self, tenant: str, key: str) -> FirstAnswer | None:
         query = select(m.Answer.digest, m.Answer.status, m.Answer.body).where(
@@ -84,12 +87,13 @@ class PeopleWriting(SwapWriting, PeopleReading):
     async def own(self, swap_id: str, owner: str, stakes: Mapping[str, Mapping[str, int]]) -> None:
         """Whose a swap is that was just added, and what each party gives in it, by party and asset symbol."""
         await self._connection.execute(update(m.Swap).where(m.Swap.id == swap_id).values(owner=owner))
-        for party, gives in stakes.items():
-            for symbol, amount in gives.items():
-                row = self._insert(m.Stake).values(
-                    swap_id=swap_id, party=party, symbol=symbol, amount=amount, created_at=unix_now()
-                )
-                await self._connection.execute(row)
+        rows = [
+            {"swap_id": swap_id, "party": party, "symbol": symbol, "amount": amount, "created_at": unix_now()}
+            for party, gives in stakes.items()
+            for symbol, amount in gives.items()
+        ]
+        if rows:
+            await self._connection.execute(self._insert(m.Stake).values(rows))
 
     async def hold_entry(self) -> None:
         """Whoever else is about to add a swap waits until the end of this transaction."""

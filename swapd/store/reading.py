@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, exists, func, or_, select, tuple_
 
 from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
@@ -35,6 +35,10 @@ NEXT_INDEX = "next_index"
 _ENDED = [state.value for state in EffectState if state.ended]
 _SETTLED = [TxState.MINED.value, TxState.FAILED.value, TxState.REPLACED.value]
 _UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
+_GOING = m.Swap.status.not_in([each.value for each in ENDED])
+_BROKERED = "%".join(["", *2 * [f'"funded_by":"{Wallet.EXTERNAL}"'], ""])
+"""Terms as they are written (`codec.canonical`) of which others fund both legs. No value can look like it: a quotation
+mark in a value is escaped."""
 
 
 def promised(swaps: Iterable[SwapRow], now: int) -> dict[str, int]:
@@ -95,9 +99,16 @@ class SwapReading(Asking):
             ids = ids.where(m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.chain == chain)))
         return await self._swaps(ids)
 
-    async def going(self) -> Found:
-        """Everything that has not ended. What has is still watched for a while (rule S12), and holds nothing up."""
-        return await self._swaps(select(m.Swap.id).where(m.Swap.status.not_in([each.value for each in ENDED])))
+    async def count_going(self) -> int:
+        """How many have not ended. What has is still watched for a while (rule S12), and holds nothing up."""
+        return int((await self._connection.execute(select(func.count(m.Swap.id)).where(_GOING))).scalar_one())
+
+    async def at_stake(self) -> Found:
+        """Of those that swapd's own wallets fund a leg of, or that can not be read: everything that has not ended, and
+        what has while a leg may still be paid for."""
+        unpaid = exists().where(m.Leg.swap_id == m.Swap.id, m.Leg.state.in_(_UNPAID))
+        ours = m.Swap.terms.not_like(_BROKERED)
+        return await self._swaps(select(m.Swap.id).where(_GOING | (m.Swap.watched & unpaid), ours))
 
     async def peek_index(self, floor: int = 0) -> int:
         """The index that the next swap would get, at least `floor`. Nothing is taken by asking."""
@@ -111,10 +122,7 @@ class SwapReading(Asking):
 
         Network fees are not in it. A damaged swap stops the count (`DamagedRow`): it blocks new swaps, not old ones.
         """
-        found = await self.open_swaps()
-        if found.damaged:
-            raise found.damaged[0]
-        return promised(found.swaps, now)
+        return promised((await self.at_stake()).whole(), now)
 
     # -- outbox
 
@@ -264,6 +272,8 @@ class SwapReading(Asking):
         swaps = await self._all(
             select(m.Swap.__table__).where(m.Swap.id.in_(ids)).order_by(m.Swap.created_at.desc(), m.Swap.id.desc())
         )
+        if not swaps:
+            return Found(())
         legs = await self._grouped(select(m.Leg.__table__).where(m.Leg.swap_id.in_(ids)), "swap_id")
         sightings = await self._grouped(
             select(m.Sighting.__table__).where(m.Sighting.swap_id.in_(ids)).order_by(m.Sighting.id), "swap_id"
@@ -292,6 +302,8 @@ class SwapReading(Asking):
 
     async def _effects(self, which: ColumnElement[bool]) -> tuple[tuple[EffectRow, ...], tuple[DamagedRow, ...]]:
         effects = await self._all(select(m.Effect.__table__).where(which).order_by(m.Effect.id))
+        if not effects:
+            return (), ()
         attempts = await self._grouped(
             select(m.Transaction.__table__).join(m.Effect).where(which).order_by(m.Transaction.attempt), "effect_id"
         )

@@ -154,6 +154,12 @@ class Found:
     swaps: tuple[SwapRow, ...]
     damaged: tuple[DamagedRow, ...] = ()
 
+    def whole(self) -> tuple[SwapRow, ...]:
+        """For whom it must be all of them: raises the first `DamagedRow`."""
+        if self.damaged:
+            raise self.damaged[0]
+        return self.swaps
+
 
 @dataclass(frozen=True)
 class Lease:

@@ -197,7 +197,7 @@ def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:
         lock_ref=row["lock_ref"],
         lock_txid=row["lock_txid"],
         spend_txid=row["spend_txid"],
-        strays=loads(tuple[Stray, ...], row["strays"]),
+        strays=_strays(row["strays"]),
     )
     return LegRow(
         role=Role(row["role"]),
@@ -209,6 +209,12 @@ def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:
         locked_once=row["locked_once"],
         claim_final=row["claim_final"],
     )
+
+
+@lru_cache(maxsize=256)
+def _strays(text: str) -> tuple[Stray, ...]:
+    """Most legs have none."""
+    return loads(tuple[Stray, ...], text)
 
 
 def _to_sightings(swap_id: str, rows: Sequence[RowMapping]) -> tuple[Sighting, ...]:

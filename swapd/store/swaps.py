@@ -84,21 +84,21 @@ class SwapWriting(Writing):
         )
         if (await self._connection.execute(statement)).first() is None:
             raise await self._used_before(terms)
-        for leg in terms.legs:
-            row = insert(m.Leg).values(
-                swap_id=terms.swap_id,
-                role=leg.role,
-                chain=leg.terms.chain,
-                birth=births[leg.role],
-                fingerprint=fingerprints[leg.role],
-                state=LegState.UNKNOWN,
-                depth=0,
-                strays="[]",
-                lock_sent=False,
-                locked_once=False,
-                claim_final=False,
-            )
-            await self._connection.execute(row)
+        unseen = {"state": LegState.UNKNOWN, "depth": 0, "strays": "[]"}
+        marks = dict.fromkeys(("lock_sent", "locked_once", "claim_final"), False)
+        rows = [
+            {
+                "swap_id": terms.swap_id,
+                "role": leg.role,
+                "chain": leg.terms.chain,
+                "birth": births[leg.role],
+                "fingerprint": fingerprints[leg.role],
+                **unseen,
+                **marks,
+            }
+            for leg in terms.legs
+        ]
+        await self._connection.execute(insert(m.Leg).values(rows))
         await self._skip_index(terms.index)
         self.audit("swap added", terms.swap_id, terms=terms_digest(text).hex(), status=status)
 

@@ -195,18 +195,21 @@ async def test_each_tenant_sees_its_own(store: Store) -> None:
         await tx.own(theirs, "stall", {"tenant:stall": {"ETH": 1}, "bitcoin:bc1q": {"BTC": 7}})
     async with store.read() as reading:
         assert [row.id for row in (await reading.swaps(owner="shop")).swaps] == [mine]
-        assert await reading.stakes("tenant:shop", 0) == {"ETH": 10**20}
-        assert await reading.stakes("bitcoin:bc1q", 0) == {"BTC": 12}
-        assert await reading.open_stakes("bitcoin:bc1q") == 2
-        assert await reading.open_stakes("bitcoin:other") == 0
-        assert {row.id for row in (await reading.going()).swaps} == {mine, theirs}
-        assert await reading.stakes("bitcoin:bc1q", 2**40) == {}
+        given = await reading.stakes(["tenant:shop", "bitcoin:bc1q"], 0)
+        assert given == {"tenant:shop": {"ETH": 10**20}, "bitcoin:bc1q": {"BTC": 12}}
+        counts = await reading.open_stakes(["bitcoin:bc1q", "bitcoin:other"])
+        assert (counts["bitcoin:bc1q"], counts["bitcoin:other"]) == (2, 0)
+        assert {row.id for row in (await reading.at_stake()).swaps} == {mine, theirs}
+        assert await reading.count_going() == 2
+        assert await reading.stakes(["bitcoin:bc1q"], 2**40) == {"bitcoin:bc1q": {}}
     held, row = await lease(store, mine), await get(store, mine)
     async with store.write() as tx:
         await tx.record_decision(row, held, decision(status=Status.REFUNDED), {}, watched=True)
     async with store.read() as reading:
-        assert await reading.open_stakes("bitcoin:bc1q") == 1, "one has ended, and is watched for a while"
-        assert [row.id for row in (await reading.going()).swaps] == [theirs]
+        assert (await reading.open_stakes(["bitcoin:bc1q"]))["bitcoin:bc1q"] == 1, (
+            "one has ended, and is watched for a while"
+        )
+        assert await reading.count_going() == 1
 
 
 async def test_a_first_answer_stays_the_first(store: Store) -> None:

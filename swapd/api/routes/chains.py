@@ -14,6 +14,7 @@ from swapd.coordinator.house import House
 from swapd.coordinator.limits import exposure
 from swapd.errors import SwapdError
 from swapd.store import KeyRole
+from swapd.store.reading import promised
 
 router = APIRouter(tags=["chains"])
 
@@ -87,9 +88,9 @@ async def list_chains(service: Serving, caller: Annotated[Caller, Depends(anyone
 async def list_wallets(service: Serving, _: Insider) -> WalletsTold:
     """What swapd's own wallets hold."""
     async with service.house.store.read() as reading:
-        promised = await reading.reserved(service.house.clock())
-        exposed = exposure((await reading.going()).swaps)
-    wallets = await asyncio.gather(*(_wallet(service.house, name, promised, exposed) for name in service.house.markets))
+        at_stake = (await reading.at_stake()).whole()
+    due, exposed = promised(at_stake, service.house.clock()), exposure(at_stake)
+    wallets = await asyncio.gather(*(_wallet(service.house, name, due, exposed) for name in service.house.markets))
     return WalletsTold(wallets=list(wallets))
 
 
@@ -121,7 +122,7 @@ async def _chain(service: Service, name: str, caller: Caller) -> ChainTold:
     )
 
 
-async def _wallet(house: House, name: str, promised: dict[str, int], exposed: dict[str, int]) -> WalletTold:
+async def _wallet(house: House, name: str, due: dict[str, int], exposed: dict[str, int]) -> WalletTold:
     market = house.markets[name]
     balances: dict[str, int] = {}
     addresses: dict[str, str] = {}
@@ -137,7 +138,7 @@ async def _wallet(house: House, name: str, promised: dict[str, int], exposed: di
             BalanceTold(
                 asset=symbol,
                 spendable=balances.get(symbol),
-                promised=promised.get(symbol, 0),
+                promised=due.get(symbol, 0),
                 exposed=exposed.get(symbol, 0),
             )
             for symbol in market.assets
