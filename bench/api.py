@@ -16,23 +16,26 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+from coincurve import PublicKey
 from rich.console import Console
 from rich.table import Table
 
 from swapd.api import keys
+from swapd.chains.base import Sighting, SightingKind
 from swapd.devnet.network import Devnet
 from swapd.devnet.party import Party
 from swapd.devnet.ports import LOOPBACK, free_port
 from swapd.protocol.decide import Decision
+from swapd.protocol.observation import LegState, LegView
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Asset, Leg, LegTerms, Role, SecretHolder, SwapTerms, Wallet, swap_id_of
-from swapd.store import KeyRole, Store
+from swapd.store import KeyRole, Lease, Store
 
 RESULT = Path(__file__).resolve().parent / "results" / "api.json"
 
@@ -137,13 +140,20 @@ class Client:
 # -- ten thousand swaps of other days --------------------------------------------------------------------------------
 
 
+def preimage_of(number: int) -> bytes:
+    return hashlib.sha256(b"an old swap %d" % number).digest()
+
+
 def old_swap(number: int, now: int) -> SwapTerms:
-    hashlock = hashlib.sha256(b"an old swap %d" % number).digest()
+    hashlock = hashlib.sha256(preimage_of(number)).digest()
     made = now - 86_400 * 30 - number
+    keys = [
+        PublicKey.from_valid_secret(hashlib.sha256(hashlock + side).digest()).format().hex() for side in (b"0", b"1")
+    ]
     legs = [
         Leg(
             role=role,
-            terms=LegTerms(asset, amount, hashlock, "sender", "receiver", made + timelock, made + fund_by),
+            terms=LegTerms(asset, amount, hashlock, *names, made + timelock, made + fund_by),
             funded_by=Wallet.EXTERNAL,
             claimed_by=Wallet.EXTERNAL,
             pay_to="pay-to",
@@ -154,18 +164,27 @@ def old_swap(number: int, now: int) -> SwapTerms:
             confirmations=3,
             lock_by=made + fund_by,
         )
-        for role, asset, amount, fund_by, timelock in (
-            (Role.INITIATOR, Asset("BTC", "bitcoin", 8), 1_000_000, 3_600, 8 * 3_600),
-            (Role.PARTICIPANT, Asset("ETH", "ethereum", 18), 10**18, 3 * 3_600, 5 * 3_600),
+        for role, asset, amount, names, fund_by, timelock in (
+            (Role.INITIATOR, Asset("BTC", "bitcoin", 8), 1_000_000, keys, 3_600, 8 * 3_600),
+            (Role.PARTICIPANT, Asset("ETH", "ethereum", 18), 10**18, ETHEREUM, 3 * 3_600, 5 * 3_600),
         )
     ]
     return SwapTerms(swap_id_of(hashlock), number, SecretHolder.SELF, legs[0], legs[1], made + 4 * 3_600, made)
 
 
+def told(terms: SwapTerms, role: Role) -> tuple[LegView, list[Sighting]]:
+    """A leg that was locked and claimed, and what was seen of that."""
+    lock, claim = (hashlib.sha256(terms.hashlock + role.value.encode() + each).hexdigest() for each in (b"l", b"c"))
+    preimage = preimage_of(terms.index)
+    ref = f"{lock}:0" if role is Role.INITIATOR else f"0x{lock}"
+    view = LegView(LegState.CLAIMED, 100, preimage, lock_ref=ref, lock_txid=lock, spend_txid=claim)
+    kinds = ((SightingKind.LOCK, lock, None), (SightingKind.CLAIM, claim, preimage))
+    return view, [Sighting(terms.swap_id, role, kind, ref, txid, txid, 1, shown, "") for kind, txid, shown in kinds]
+
+
 async def fill(store: Store, count: int, owners: Sequence[str]) -> list[str]:
-    """Completed ones, spread over the owners. Returns their ids."""
+    """Completed ones, spread over the owners, and watched for late money still. Returns their ids."""
     ids, now = [], int(time.time())
-    done = Decision(Status.COMPLETED, (), None, None)
     for first in range(0, count, 200):
         async with store.write("bench") as writing:
             for number in range(first, min(first + 200, count)):
@@ -174,8 +193,13 @@ async def fill(store: Store, count: int, owners: Sequence[str]) -> list[str]:
                 await writing.own(terms.swap_id, owners[number % len(owners)], {})
                 fence = await writing.lease(terms.swap_id, "bench", 60)
                 assert fence is not None
+                views = {role: told(terms, role) for role in Role}
+                for role, (_, sightings) in views.items():
+                    await writing.add_sightings(terms.leg(role).terms.chain, sightings)
                 row = await writing.swap(terms.swap_id)
-                await writing.record_decision(replace(row), fence, done, {}, watched=False)
+                done = Decision(Status.COMPLETED, (), preimage_of(number), None)
+                await writing.record_decision(row, fence, done, {role: view for role, (view, _) in views.items()})
+                await writing.release(Lease(terms.swap_id, fence))
                 ids.append(terms.swap_id)
     return ids
 

@@ -19,6 +19,10 @@ from swapd.protocol.observation import LegView
 from swapd.protocol.request import Answer, Refused, Request
 from swapd.protocol.terms import Asset, Leg, LegTerms
 
+LEGS_REMEMBERED = 32_768
+"""Of so many an adapter keeps what it computed of their terms, which never change: each look at what is watched needs
+it again."""
+
 
 @dataclass(frozen=True)
 class Tip:

@@ -104,7 +104,10 @@ def hints_of(shown: Sequence[Sequence[Sighting]], quorum: int, legs: Sequence[Wa
     Whoever keeps sightings must not be made to keep as many as somebody likes, and to look each of them up: so what
     costs its maker next to nothing is taken in a limited number, and the chain is asked about that alone.
     """
-    known = {(leg.swap_id, leg.leg.role.value): _Known.of(leg) for leg in legs}
+    news = {(sighting.swap_id, sighting.role) for each in shown for sighting in each}
+    if not news:
+        return ()
+    known = {key: _Known.of(leg) for leg in legs if (key := (leg.swap_id, leg.leg.role.value)) in news}
     often = Counter(sighting for each in shown for sighting in dict.fromkeys(each))
     return tuple(
         sighting

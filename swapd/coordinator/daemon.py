@@ -30,6 +30,10 @@ log = structlog.get_logger()
 AT_ONCE = 8
 """Swaps reconciled at the same time: most of each is waiting for a node."""
 
+ENDED_SECONDS = 86_400
+"""Between two looks at a swap that has ended, while nothing is seen of it. Late money (rule S12) and a reorganisation
+are seen by the watchers, at once; this is the net below them."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -162,7 +166,9 @@ class Daemon:
         await asyncio.gather(*(watcher.look() for watcher in self.watchers.values()))
         await self.sweep()
         async with self.house.store.read() as reading:
-            waiting = [row.id for row in (await reading.open_swaps()).swaps]
+            unfinished = set(await reading.unfinished())
+            found = await reading.open_swaps()
+        waiting = [row.id for row in found.swaps if not row.status.ended or row.id in unfinished]
         while waiting and not self.stopping.is_set():
             if self.house.store.trouble:
                 return  # begun again when that is over; until then what is on board
@@ -178,10 +184,16 @@ class Daemon:
         await self.lifeboat.stock()
 
     async def sweep(self) -> None:
-        """Make everything open due, however quiet the chains are."""
+        """Make everything due that has not ended, however quiet the chains are, and of the rest what was not looked at
+        for a day, some at a time. All of it is read anew, so that damage to the database is found."""
+        self.house.store.remembered.forget()
+        async with self.house.store.read() as reading:
+            found = await reading.open_swaps()
+        ended = sorted((row for row in found.swaps if row.status.ended), key=lambda row: row.updated_at)
+        old = [row for row in ended if row.updated_at < self.house.clock() - ENDED_SECONDS]
+        due = [*(row for row in found.swaps if not row.status.ended), *old[: max(AT_ONCE, len(ended) // 100)]]
         async with self.house.store.write(self.worker) as writing:
-            found = await writing.open_swaps()
-            await writing.touch(row.id for row in found.swaps)
+            await writing.touch(row.id for row in due)
         for damaged in found.damaged:
             log.error("swap.damaged", error=str(damaged))
             await self._look_again(damaged)

@@ -167,7 +167,7 @@ class Watcher:
                 log.error("cursor.damaged", chain=self.name, error=str(error))
                 cursor, lost = None, True
         rows = {row.id: row for row in found.swaps}
-        legs = [row.watched_leg(role) for row in found.swaps for role in Role if self._here(row, role)]
+        legs = [leg for row in found.swaps for leg in row.watched_legs.values() if leg.leg.terms.chain == self.name]
         # what happened since a cursor that can not be read is looked for from the birth of each leg
         strangers = [leg for leg in legs if lost or (leg.swap_id not in self._met and not leg.sightings)]
         early = await chain.rescan(strangers) if strangers else []
@@ -182,7 +182,8 @@ class Watcher:
             depth = 1 if cursor is None else max(1, cursor.height - scan.fork)
             log.warning("chain.reorg", chain=self.name, fork=scan.fork, depth=depth)
             self.house.telemetry.reorg(self.name, depth)
-            woken |= set(rows)
+            # of what has ended, the scan itself wakes what was seen in the blocks that are gone
+            woken |= {row.id for row in found.swaps if not row.status.ended}
         if moved:
             woken |= await self._unsettled(rows)
         crashpoint("watch.scanned")
@@ -223,6 +224,8 @@ class Watcher:
 
 def _with(legs: Sequence[WatchedLeg], new: Sequence[Sighting]) -> list[WatchedLeg]:
     """The legs with what was sighted this very moment, so that the mempool is asked about that too."""
+    if not new:
+        return list(legs)
     fresh: dict[tuple[str, str], list[Sighting]] = defaultdict(list)
     for sighting in new:
         fresh[sighting.swap_id, sighting.role].append(sighting)

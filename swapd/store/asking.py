@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from swapd.store.remembered import Remembered
 from swapd.store.sealing import Sealer
 
 Query = Select[*tuple[Any, ...]]
@@ -16,9 +17,10 @@ Query = Select[*tuple[Any, ...]]
 class Asking:
     """All answers are of one moment."""
 
-    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer, remembered: Remembered | None = None) -> None:
         self._connection = connection
         self._sealer = sealer
+        self._remembered = remembered
 
     async def _all(self, query: Query) -> list[RowMapping]:
         return list((await self._connection.execute(query)).mappings())

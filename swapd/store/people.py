@@ -86,7 +86,8 @@ class PeopleReading(SwapReading):
 class PeopleWriting(SwapWriting, PeopleReading):
     async def own(self, swap_id: str, owner: str, stakes: Mapping[str, Mapping[str, int]]) -> None:
         """Whose a swap is that was just added, and what each party gives in it, by party and asset symbol."""
-        await self._connection.execute(update(m.Swap).where(m.Swap.id == swap_id).values(owner=owner))
+        owned = update(m.Swap).where(m.Swap.id == swap_id).values(owner=owner, version=m.Swap.version + 1)
+        await self._connection.execute(owned)
         rows = [
             {"swap_id": swap_id, "party": party, "symbol": symbol, "amount": amount, "created_at": unix_now()}
             for party, gives in stakes.items()

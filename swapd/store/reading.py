@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, RowMapping, Select, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, exists, func, or_, select, tuple_
 
 from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
@@ -29,6 +30,7 @@ from swapd.store.records import (
     RequestState,
     SwapRow,
 )
+from swapd.store.remembered import STAMP
 from swapd.store.rows import to_effect, to_request, to_swap
 
 NEXT_INDEX = "next_index"
@@ -36,6 +38,9 @@ _ENDED = [state.value for state in EffectState if state.ended]
 _SETTLED = [TxState.MINED.value, TxState.FAILED.value, TxState.REPLACED.value]
 _UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
 _GOING = m.Swap.status.not_in([each.value for each in ENDED])
+MANY = 500
+"""Of which not each is named in a query: databases take some thousand parameters."""
+
 _BROKERED = "%".join(["", *2 * [f'"funded_by":"{Wallet.EXTERNAL}"'], ""])
 """Terms as they are written (`codec.canonical`) of which others fund both legs. No value can look like it: a quotation
 mark in a value is escaped."""
@@ -93,11 +98,25 @@ class SwapReading(Asking):
         return await self._swaps(ids)
 
     async def open_swaps(self, chain: str | None = None) -> Found:
-        """Everything that still has to be watched, of one chain or of all."""
-        ids = select(m.Swap.id).where(m.Swap.watched)
+        """Everything that still has to be watched, of one chain or of all. What has not changed since this process read
+        it is not read again (`remembered`)."""
+        watched = and_(m.Swap.watched)
         if chain is not None:
-            ids = ids.where(m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.chain == chain)))
-        return await self._swaps(ids)
+            watched &= m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.chain == chain))
+        ids = select(m.Swap.id).where(watched)
+        if self._remembered is None:
+            return await self._swaps(ids)
+        newest_first = (m.Swap.created_at.desc(), m.Swap.id.desc())
+        stamps = await self._all(select(*STAMP).where(watched).order_by(*newest_first))
+        known = {row["id"]: self._remembered.get(row) for row in stamps}
+        changed = [swap_id for swap_id, row in known.items() if row is None]
+        found = await self._swaps(ids if len(changed) > MANY else select(m.Swap.id).where(m.Swap.id.in_(changed)))
+        self._remembered.keep(found.swaps)
+        if chain is None:
+            self._remembered.keep_only(known)
+        fresh = {row.id: row for row in found.swaps}
+        rows = (row or fresh.get(swap_id) for swap_id, row in known.items())
+        return Found(tuple(row for row in rows if row is not None), found.damaged)
 
     async def count_going(self) -> int:
         """How many have not ended. What has is still watched for a while (rule S12), and holds nothing up."""
@@ -280,7 +299,9 @@ class SwapReading(Asking):
         )
         approvals, consents = await self._agreed(swaps)
         good, damaged = [], []
-        for row in swaps:
+        for number, row in enumerate(swaps):
+            if number % 100 == 99:
+                await asyncio.sleep(0)  # checking the seals of many takes long enough that others want their turn
             key = row["id"]
             try:
                 good.append(to_swap(row, legs[key], sightings[key], approvals[key], consents[key], self._sealer))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from swapd.chains.base import Fate, Sighting, SignedTx, TxState, WatchedLeg
 from swapd.protocol.decide import Memory
@@ -136,15 +137,21 @@ class SwapRow:
 
     def watched_leg(self, role: Role) -> WatchedLeg:
         """What the leg's chain has to be told to look at it."""
-        sightings = tuple(s for s in self.sightings if s.role == role)
-        return WatchedLeg(
-            swap_id=self.id,
-            index=self.terms.index,
-            leg=self.terms.leg(role),
-            birth=self.legs[role].birth,
-            sightings=sightings,
-            consent=self.consents.get(role, b""),
-        )
+        return self.watched_legs[role]
+
+    @cached_property
+    def watched_legs(self) -> Mapping[Role, WatchedLeg]:
+        return {
+            role: WatchedLeg(
+                swap_id=self.id,
+                index=self.terms.index,
+                leg=self.terms.leg(role),
+                birth=self.legs[role].birth,
+                sightings=tuple(s for s in self.sightings if s.role == role),
+                consent=self.consents.get(role, b""),
+            )
+            for role in Role
+        }
 
 
 @dataclass(frozen=True)

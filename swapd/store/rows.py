@@ -182,7 +182,7 @@ def _terms(row: RowMapping, sealer: Sealer) -> SwapTerms:
     return terms
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=32_768)
 def _decoded(text: str) -> SwapTerms:
     """Terms never change, and every look at what is open reads them all again."""
     return loads(SwapTerms, text)

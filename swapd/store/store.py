@@ -21,6 +21,7 @@ from swapd.store import schema
 from swapd.store import spare as spares
 from swapd.store.backup import BACKUP, Backup, write_backup
 from swapd.store.health import AWAY, Health, is_trouble, words
+from swapd.store.remembered import Remembered
 from swapd.store.restore import Owner, Restored
 from swapd.store.sealing import Sealer, seal, unseal
 from swapd.store.transaction import Reading, Transaction
@@ -61,6 +62,7 @@ class Store:
         self._writer = engines.writing(engine)
         self._sealer = sealer
         self.spare = spare
+        self.remembered = Remembered()
         self.listeners: set[Callable[[], None]] = set()
         """Called when a commit of this process has said something in the audit chain."""
         self._health = Health(None if spare else engines.file_of(engine.url))
@@ -118,6 +120,7 @@ class Store:
             async with _bounded(COPY_SECONDS), self._reader.connect() as connection:
                 made = spare or Store(await spares.make(), self._sealer, spare=True)
                 await spares.fill(made._engine, connection)
+                made.remembered.forget()
         return made
 
     async def mark_restored(self, first_index: int, actor: str) -> int:
@@ -162,7 +165,7 @@ class Store:
         """Several questions about one moment."""
         with _plain_errors(self._health):
             async with _bounded(READ_SECONDS), self._reader.connect() as connection:
-                yield Reading(connection, self._sealer)
+                yield Reading(connection, self._sealer, self.remembered)
 
     @asynccontextmanager
     async def write(self, actor: str = "swapd") -> AsyncIterator[Transaction]:

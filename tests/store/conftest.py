@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from store_samples import AesSealer, RawSql
 
+from swapd.errors import SwapdError
 from swapd.store import Store
+from swapd.store.transaction import Transaction
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -34,3 +37,22 @@ async def store(url: str) -> AsyncIterator[Store]:
 @pytest.fixture
 def raw_sql(url: str) -> RawSql:
     return RawSql(url)
+
+
+@pytest.fixture(autouse=True)
+def what_is_remembered_is_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After every write of every test here: `Remembered` keeps nothing that has changed."""
+    plain = Store.write
+
+    @asynccontextmanager
+    async def write(store: Store, actor: str = "swapd") -> AsyncIterator[Transaction]:
+        async with plain(store, actor) as transaction:
+            yield transaction
+        with suppress(SwapdError):  # of a database that was broken on purpose
+            async with store.read() as reading:
+                remembered = (await reading.open_swaps()).swaps
+                reading._remembered = None
+                stored = {row.id: row for row in (await reading.open_swaps()).swaps}
+            assert {row.id: row for row in remembered if row.id in stored} == stored
+
+    monkeypatch.setattr(Store, "write", write)

@@ -19,6 +19,7 @@ witness its usual flag; the refund key, which is hardly ever needed, is there by
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from bitcoin.core import Hash160
 from bitcoin.core.script import (
@@ -42,6 +43,7 @@ from bitcoin.core.script import (
 )
 from coincurve import PublicKey
 
+from swapd.chains.base import LEGS_REMEMBERED
 from swapd.chains.bitcoin.address import witness_address
 from swapd.chains.bitcoin.settings import Network
 from swapd.errors import Invalid
@@ -57,6 +59,7 @@ LATEST_TIMELOCK = 2**31 - 1
 _KEY_BYTES = 33
 
 
+@lru_cache(LEGS_REMEMBERED)
 def htlc_script(terms: LegTerms) -> bytes:
     """The witness script for these terms, always 114 bytes. A foreign script is right if and only if it equals this."""
     if not EARLIEST_TIMELOCK <= terms.timelock <= LATEST_TIMELOCK:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from swapd.chains.base import LEGS_REMEMBERED
 from swapd.chains.ethereum.abi import Abi
 from swapd.chains.ethereum.address import ZERO_ADDRESS
 from swapd.chains.ethereum.node import Log, Transaction
@@ -60,6 +61,7 @@ class HtlcTerms:
     timelock: int
 
     @classmethod
+    @lru_cache(LEGS_REMEMBERED)
     def of(cls, terms: LegTerms) -> HtlcTerms:
         return cls(
             terms.hashlock,
@@ -121,7 +123,7 @@ class Htlc:
 
     def id_of(self, terms: HtlcTerms) -> str:
         """keccak256 of chain id, contract and all terms: what the contract calls this lock."""
-        return "0x" + keccak(encode(_ID_TYPES, (self.chain_id, self.address, *terms.words))).hex()
+        return _id(self.chain_id, self.address, terms)
 
     # -- calls -----------------------------------------------------------------------------------------------------
 
@@ -234,3 +236,8 @@ def _locks(name: str, arguments: tuple[Any, ...], transaction: Transaction) -> l
         return [_terms(hashlock, token, amount, sender, words)]
     hashlock, words = arguments
     return [_terms(hashlock, ZERO_ADDRESS, value, sender, words)]
+
+
+@lru_cache(LEGS_REMEMBERED)
+def _id(chain_id: int, address: str, terms: HtlcTerms) -> str:
+    return "0x" + keccak(encode(_ID_TYPES, (chain_id, address, *terms.words))).hex()

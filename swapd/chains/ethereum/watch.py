@@ -54,13 +54,11 @@ class Watcher:
 
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """See `HtlcChain.mempool`. One call."""
+        events = [each for transaction in await self._node.pending() for each in self._htlc.pending(transaction)]
+        if not events:
+            return []
         index = _Index(self._htlc, legs)
-        return [
-            sighting
-            for transaction in await self._node.pending()
-            for event in self._htlc.pending(transaction)
-            if (sighting := index.exact(event)) is not None
-        ]
+        return [sighting for event in events if (sighting := index.exact(event)) is not None]
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -117,8 +115,10 @@ class Watcher:
     # -- meaning ---------------------------------------------------------------------------------------------------
 
     def _sightings(self, logs: Iterable[Log], legs: Sequence[WatchedLeg]) -> list[Sighting]:
-        index = _Index(self._htlc, legs)
         events = [event for log in logs if (event := self._htlc.event(log)) is not None]
+        if not events:
+            return []
+        index = _Index(self._htlc, legs)
         return [sighting for event in events for sighting in index.all(event)]
 
 

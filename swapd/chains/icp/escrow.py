@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
+from swapd.chains.base import LEGS_REMEMBERED
 from swapd.chains.icp.principal import Account, parse, parse_account
 from swapd.protocol.terms import LegTerms
 
@@ -41,6 +43,7 @@ class EscrowTerms:
     timelock: int
 
     @classmethod
+    @lru_cache(LEGS_REMEMBERED)
     def of(cls, terms: LegTerms) -> EscrowTerms:
         return cls(
             parse("token", terms.asset.token),
@@ -100,7 +103,7 @@ class Escrow:
 
     def id_of(self, terms: EscrowTerms) -> bytes:
         """32 bytes: the name of the lock, and the subaccount of the canister that holds its money."""
-        return self.id(terms.sender.owner, terms.nonce)
+        return _id(self, terms)
 
     def id(self, initiator: bytes, nonce: bytes) -> bytes:
         named = b"".join(bytes([len(principal)]) + principal for principal in (self.canister, initiator))
@@ -113,3 +116,8 @@ class Escrow:
     def is_it(self, swap: Swap, terms: EscrowTerms) -> bool:
         """Whether a swap of the canister is the lock of exactly these terms (rule S11)."""
         return swap.terms == terms and swap.nonce == terms.nonce and swap.initiator == terms.sender.owner
+
+
+@lru_cache(LEGS_REMEMBERED)
+def _id(escrow: Escrow, terms: EscrowTerms) -> bytes:
+    return escrow.id(terms.sender.owner, terms.nonce)

@@ -72,10 +72,11 @@ class Watcher:
     async def _sightings(
         self, start: int, before: bytes | None, tip: LogTip, legs: Sequence[WatchedLeg]
     ) -> list[Sighting]:
-        index = _Index(self._canister.escrow, legs)
+        index: _Index | None = None
         found: list[Sighting] = []
         with self._canister.agent.doubting():
             async for block in self._log.read(start, before, tip):
+                index = index or _Index(self._canister.escrow, legs)
                 found += index.sightings(block)
         return found  # not before the last block: only then they are proven
 
