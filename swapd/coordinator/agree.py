@@ -159,7 +159,10 @@ async def _store(
     house: House, terms: SwapTerms, actor: str, *, age: int = 0, also: Also | None = None, owner: str = ""
 ) -> None:
     """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
+    async with house.store.read() as reading:  # before the balances: what is paid meanwhile counts in one of the two
+        promised = await reading.reserved(house.clock())
     needs = await needs_of(house, terms.legs)
+    needs.require(promised)
     clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
     for leg, clock in zip(terms.legs, clocks, strict=True):
         if why := house.drift(leg.terms.chain, clock.time):

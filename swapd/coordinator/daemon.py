@@ -20,6 +20,7 @@ from swapd.coordinator.house import House
 from swapd.coordinator.lifeboat import Lifeboat
 from swapd.coordinator.reconcile import Keeper, Reconciler
 from swapd.coordinator.requests import Intake, intakes
+from swapd.coordinator.resting import is_at_rest, to_sweep
 from swapd.coordinator.watch import Watcher
 from swapd.crashpoint import crashpoint
 from swapd.errors import Rejected, SwapdError, Unavailable
@@ -29,10 +30,6 @@ log = structlog.get_logger()
 
 AT_ONCE = 8
 """Swaps reconciled at the same time: most of each is waiting for a node."""
-
-ENDED_SECONDS = 86_400
-"""Between two looks at a swap that has ended, while nothing is seen of it. Late money (rule S12) and a reorganisation
-are seen by the watchers, at once; this is the net below them."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +165,8 @@ class Daemon:
         async with self.house.store.read() as reading:
             unfinished = set(await reading.unfinished())
             found = await reading.open_swaps()
-        waiting = [row.id for row in found.swaps if not row.status.ended or row.id in unfinished]
+        now = self.house.clock()
+        waiting = [row.id for row in found.swaps if row.id in unfinished or not is_at_rest(row, now)]
         while waiting and not self.stopping.is_set():
             if self.house.store.trouble:
                 return  # begun again when that is over; until then what is on board
@@ -184,16 +182,15 @@ class Daemon:
         await self.lifeboat.stock()
 
     async def sweep(self) -> None:
-        """Make everything due that has not ended, however quiet the chains are, and of the rest what was not looked at
-        for a day, some at a time. All of it is read anew, so that damage to the database is found."""
+        """Make everything due that is not at rest, however quiet the chains are, and some of what is. All of it is read
+        anew, so that damage to the database is found."""
         self.house.store.remembered.forget()
         async with self.house.store.read() as reading:
             found = await reading.open_swaps()
-        ended = sorted((row for row in found.swaps if row.status.ended), key=lambda row: row.updated_at)
-        old = [row for row in ended if row.updated_at < self.house.clock() - ENDED_SECONDS]
-        due = [*(row for row in found.swaps if not row.status.ended), *old[: max(AT_ONCE, len(ended) // 100)]]
+            busy = {*(await reading.unfinished()), *(self.keeper.trouble if self.keeper else ())}
+        due = to_sweep(found.swaps, self.house.clock(), busy, AT_ONCE)
         async with self.house.store.write(self.worker) as writing:
-            await writing.touch(row.id for row in due)
+            await writing.touch(due)
         for damaged in found.damaged:
             log.error("swap.damaged", error=str(damaged))
             await self._look_again(damaged)

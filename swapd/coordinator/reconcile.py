@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -68,6 +68,9 @@ class Reconciler:
         seen = await look(self.house, row, unread)
         decision = seen.decide(row, entry_open)
         status = decision.status or row.status
+        if seen.trouble or (closed and not status.ended):
+            again = self.house.clock() + RETRY_SECONDS
+            decision = replace(decision, next_due_at=min(again, decision.next_due_at or again))
         note = next_step(row.terms, seen.views, status, decision)
         crashpoint("reconcile.decided")
         async with self.house.store.write() as writing:
@@ -89,8 +92,6 @@ class Reconciler:
             Job(row, lease, decision, entry_open, self.gate.starting, seen.clocks.latest)
         )
         await give_back(self.house, row, seen)
-        if seen.trouble or (closed and not status.ended):
-            pause = RETRY_SECONDS
         if pause:
             async with self.house.store.write() as writing:
                 await writing.wake_by(row.id, self.house.clock() + pause)

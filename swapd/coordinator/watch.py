@@ -16,6 +16,7 @@ import structlog
 from swapd.chains.base import Sighting, WatchedLeg
 from swapd.coordinator.house import House
 from swapd.coordinator.places import Places
+from swapd.coordinator.resting import is_at_rest
 from swapd.crashpoint import crashpoint
 from swapd.errors import SwapdError
 from swapd.protocol.decide import legs_in_flight
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 
 CLOCK_SECONDS = 10
 """Between two readings of the chain's clock."""
+
+DEEPEST = 150
+"""Blocks. More than any chain of value was ever reorganised by; adapters find a fork as far back."""
 
 FAILED_SECONDS = 5
 """For which a look that failed stands for those that would follow it. The next one comes by itself."""
@@ -182,8 +186,7 @@ class Watcher:
             depth = 1 if cursor is None else max(1, cursor.height - scan.fork)
             log.warning("chain.reorg", chain=self.name, fork=scan.fork, depth=depth)
             self.house.telemetry.reorg(self.name, depth)
-            # of what has ended, the scan itself wakes what was seen in the blocks that are gone
-            woken |= {row.id for row in found.swaps if not row.status.ended}
+            woken |= self._shaken(found.swaps, scan.fork)
         if moved:
             woken |= await self._unsettled(rows)
         crashpoint("watch.scanned")
@@ -195,6 +198,16 @@ class Watcher:
         self._hints = hints
         self._met = set(rows)
         return bool(woken)
+
+    def _shaken(self, rows: Sequence[SwapRow], fork: int) -> set[str]:
+        """Swaps that a reorganisation may have changed, even one that is deeper than what was told of it."""
+        now, deepest = self.house.clock(), fork - DEEPEST
+
+        def seen_lately(row: SwapRow) -> bool:
+            here = (s for s in row.sightings if self._here(row, Role(s.role)))
+            return any(sighting.height is not None and sighting.height > deepest for sighting in here)
+
+        return {row.id for row in rows if not is_at_rest(row, now) or seen_lately(row)}
 
     async def _unsettled(self, rows: dict[str, SwapRow]) -> set[str]:
         """Swaps that a new block may change: a leg here is not final, its refund falls due, or something was sent."""

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from swapd.devnet.network import Devnet
@@ -73,6 +74,14 @@ async def devnet(tmp_path: Path) -> AsyncIterator[Devnet]:
         yield made
 
 
+async def _open(swapd: str, token: str) -> None:
+    """A daemon that has just started looks at its chains before it begins anything."""
+    async with httpx.AsyncClient() as http, asyncio.timeout(PATIENCE_SECONDS):
+        headers = {"Authorization": f"Bearer {token}"}
+        while not (await http.get(f"{swapd}/v1/chains", headers=headers)).json()["open"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 @pytest.fixture
 async def terminal(devnet: Devnet, tmp_path: Path) -> AsyncIterator[Terminal]:
     """A house with money and its API, and a key for each kind of people."""
@@ -94,6 +103,7 @@ async def terminal(devnet: Devnet, tmp_path: Path) -> AsyncIterator[Terminal]:
         variables["ALICE_BTC"] = await devnet.bitcoind.rpc("getnewaddress", "", "bech32", wallet="alice")
         stack.push_async_callback(house.stop)
         await house.start()
+        await _open(variables["SWAPD"], variables["OPERATOR"])
         yield Terminal(tmp_path, variables)
 
 
