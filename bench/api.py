@@ -59,6 +59,9 @@ WISH = {"give": "BTC", "give_amount": "1000000", "get": "ETH", "get_amount": "10
 SETTINGS = {
     "SWAPD__CHAINS__ICP__ENABLED": "false",
     "SWAPD__DAEMON__SWEEP_SECONDS": "600",
+    # as by default, not as on a devnet with a block a second
+    "SWAPD__CHAINS__BITCOIN__POLL_SECONDS": "2",
+    "SWAPD__CHAINS__ETHEREUM__POLL_SECONDS": "3",
     "SWAPD__ENTRY__OPEN_SWAPS_MAX": "100000",
     "SWAPD__API__ENABLED": "true",
     "SWAPD__API__LIMITS__REQUESTS_PER_MINUTE": "100000",
