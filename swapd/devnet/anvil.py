@@ -116,6 +116,7 @@ class Anvil(Node):
             str(self.folder / "state.json"),
             "--cache-path",  # of the states of older blocks: without it they go to the user's home, and stay
             str(self.folder / "states"),
+            "--preserve-historical-states",  # over a restart too, as every other node does
             *mining,
             *self._options,
         ]

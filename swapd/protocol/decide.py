@@ -298,11 +298,12 @@ class _Case:
         ended = self.ended()
         if ended is not None:
             return ended
-        if self.revealed:
-            return Status.REDEEMING
+        nothing = all(self.is_(role, LegState.ABSENT) for role in Role)
+        if self.revealed and not (nothing and self.due(Role.INITIATOR)):
+            return Status.REDEEMING  # shown for nothing it is in the end; what comes back is claimed all the same (S6)
         if any(self.is_(role, LegState.REFUNDED) for role in Role):
             return Status.REFUNDING
-        if all(self.is_(role, LegState.ABSENT) for role in Role):
+        if nothing:
             return self.unlocked_status()
         if self.hopeless():
             return Status.REFUNDING

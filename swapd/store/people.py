@@ -88,8 +88,9 @@ class PeopleWriting(SwapWriting, PeopleReading):
         """Whose a swap is that was just added, and what each party gives in it, by party and asset symbol."""
         owned = update(m.Swap).where(m.Swap.id == swap_id).values(owner=owner, version=m.Swap.version + 1)
         await self._connection.execute(owned)
+        made = select(m.Swap.created_at).where(m.Swap.id == swap_id).scalar_subquery()
         rows = [
-            {"swap_id": swap_id, "party": party, "symbol": symbol, "amount": amount, "created_at": unix_now()}
+            {"swap_id": swap_id, "party": party, "symbol": symbol, "amount": amount, "created_at": made}
             for party, gives in stakes.items()
             for symbol, amount in gives.items()
         ]
