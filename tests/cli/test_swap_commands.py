@@ -13,7 +13,7 @@ from tests.cli.desk import CONFIG, HOT_TO_PERSON, PERSON_BTC, PERSON_ETH, PERSON
 
 SWAP = {
     *("id", "status", "next", "trouble", "secret_holder", "hashlock", "preimage", "created_at", "cancelled_at"),
-    *("reveal_by", "deadlines", "legs", "effects"),
+    *("reveal_by", "deadlines", "legs", "effects", "owner", "frozen_at", "forced_at", "approvals"),
 }
 LEG = {
     *("chain", "asset", "amount", "sender", "receiver", "pay_to", "refund_to", "funded_by", "claimed_by", "fund_by"),
