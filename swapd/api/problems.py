@@ -150,20 +150,29 @@ def _is_the_databases(error: SwapdError, kind: type[SwapdError]) -> bool:
     return type(error) is kind and isinstance(error.__cause__, SQLAlchemyError)
 
 
+LONGEST_NAME = 32
+"""Of a field that is told. No field of ours is longer, and every secret is."""
+
+
 def _validation(error: RequestValidationError) -> Problem:
-    """Each fault with a pointer (RFC 6901) into the body, or the name of a parameter. What was sent is not repeated: it
-    may be a secret in the wrong place."""
+    """Each fault with a pointer (RFC 6901) into the body, or the name of a parameter. What was sent is not repeated, a
+    long name of a field that is none of ours included: it may be a secret in the wrong place."""
     faults = [
         {"in": str(each["loc"][0]), "pointer": _pointer(each["loc"][1:]), "expected": _plain(each)}
         for each in error.errors()[:20]
     ]
-    field = ".".join(str(part) for part in error.errors()[0]["loc"][1:]) or str(error.errors()[0]["loc"][0])
+    field = ".".join(map(_name, error.errors()[0]["loc"][1:])) or str(error.errors()[0]["loc"][0])
     expected = str(faults[0]["expected"])
     return Problem("invalid", f"{field}: {expected}", field=field, expected=expected, errors=faults)
 
 
 def _pointer(location: tuple[object, ...]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "".join("/" + _name(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _name(part: object) -> str:
+    text = str(part)
+    return text if len(text) <= LONGEST_NAME else "..."
 
 
 def _plain(fault: Mapping[str, Any]) -> str:

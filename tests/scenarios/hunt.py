@@ -98,6 +98,6 @@ def stored(rig: Rig) -> bytes:
 
 
 def as_told(error: BaseException) -> bytes:
-    """All that Python could say about an error, with the local variables of the calls it came through."""
-    whole = traceback.TracebackException.from_exception(error, capture_locals=True)
+    """All that Python says about an error, and about those that it came from; local variables are never told."""
+    whole = traceback.TracebackException.from_exception(error)
     return "".join((*whole.format(chain=True), repr(error), str(error), repr(error.args))).encode()

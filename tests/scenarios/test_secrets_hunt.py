@@ -52,7 +52,7 @@ def as_in_production() -> Iterator[None]:
 @dataclass
 class Day:
     """answers: every one that the API gave, with its headers, but for the few that show a new secret to its owner.
-    errors: all that Python could say about those that were raised. said: the log so far."""
+    errors: all that Python says about those that were raised. said: the log so far."""
 
     rig: Rig
     http: Http
@@ -113,6 +113,8 @@ async def everything_is_asked_badly(day: Day, swap_id: str) -> None:
     token = day.http.tokens["shop"]
     for name, roles in MATRIX.items():
         method, pattern = name.split()
+        if "stream" in pattern:
+            continue  # it answers for as long as somebody listens
         path = pattern.format(**samples)
         who = next((WHO[role] for role in sorted(roles & WHO.keys())), "root")
         if method != "GET":
@@ -221,7 +223,7 @@ async def _planted(day: Day, hunted: Hunt, dispute: int) -> None:
     seed = hunted.never["house: seed"]
     print(seed.hex().upper())
     await day.ask("dora", "POST", f"/v1/disputes/{dispute}/notes", json={"note": f"0x{seed[::-1].hex()}"})
-    await day.ask("aud", "GET", "/v1/audit?limit=200&event=dispute%20noted")
+    await day.ask("aud", "GET", "/v1/audit?limit=200&event=dispute%20note")
     try:
         raise RuntimeError(seed)
     except RuntimeError as error:
