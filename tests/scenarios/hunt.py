@@ -98,6 +98,8 @@ def stored(rig: Rig) -> bytes:
 
 
 def as_told(error: BaseException) -> bytes:
-    """All that Python says about an error, and about those that it came from; local variables are never told."""
-    whole = traceback.TracebackException.from_exception(error)
+    """All that Python could say about an error, with the local variables of the calls it came through, but for those of
+    the test that called."""
+    calls = error.__traceback__.tb_next if error.__traceback__ else None
+    whole = traceback.TracebackException(type(error), error, calls, capture_locals=True)
     return "".join((*whole.format(chain=True), repr(error), str(error), repr(error.args))).encode()

@@ -52,7 +52,7 @@ def as_in_production() -> Iterator[None]:
 @dataclass
 class Day:
     """answers: every one that the API gave, with its headers, but for the few that show a new secret to its owner.
-    errors: all that Python says about those that were raised. said: the log so far."""
+    errors: all that Python could say about those that were raised. said: the log so far."""
 
     rig: Rig
     http: Http

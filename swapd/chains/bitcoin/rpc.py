@@ -150,38 +150,56 @@ class Rpc:
 
     async def _answer(self, path: str, body: Any, words: str, unclear: _Unclear) -> Any:
         where = f"bitcoin node, {words}"
-        try:
-            auth = self._credentials()
-            KNOWN.add(auth[1].encode())
-        except OSError as error:
-            raise NoAnswer(f"{where}: cannot read its credentials from {error.filename}: {error.strerror}") from error
+        status, pause, answer = await self._exchange(path, body, where, unclear)
+        if refused := _REFUSED.get(status):
+            words = f"{where}: {refused} (HTTP {status})"
+            raise NoAnswer(words, overloaded=status == _TOO_MANY_REQUESTS, pause=pause)
+        if answer is not _NOT_JSON:
+            # RPC errors come with HTTP 500 or 404 and a JSON body, so the status alone says little
+            return answer
+        words = f"{where}: HTTP {status} without whole JSON"
+        if unclear is NoAnswer and status == _SERVICE_UNAVAILABLE:
+            # bitcoind's own words are "Work queue depth exceeded"
+            raise NoAnswer(words, overloaded=True, pause=pause)
+        raise unclear(words)
+
+    async def _exchange(self, path: str, body: Any, where: str, unclear: _Unclear) -> tuple[int, float | None, Any]:
+        """Status, the pause that was asked for, and the answer, `_NOT_JSON` if it is none.
+
+        Credentials, and what was answered, which may repeat them, are in no error: neither in its cause, since httpx's
+        carry the request and json's the text, nor in a local variable of the calls it comes through (S9).
+        """
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                async with self._client.stream("POST", path, json=body, auth=auth) as response:
-                    content = await _bounded(response)
+                async with self._client.stream("POST", path, json=body, auth=self._auth(where)) as response:
+                    pause = pause_of(response.headers.get("Retry-After"))
+                    return response.status_code, pause, _json(await _bounded(response))
         except _TooLong as error:
             raise unclear(f"{where}: {error}") from None
         except _NOT_SENT as error:
-            raise NoAnswer(f"{where}: cannot connect ({type(error).__name__})") from error
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise unclear(f"{where}: no answer within {self._timeout_seconds:g} s") from error
+            raise NoAnswer(f"{where}: cannot connect ({type(error).__name__})") from None
+        except (TimeoutError, httpx.TimeoutException):
+            raise unclear(f"{where}: no answer within {self._timeout_seconds:g} s") from None
         except httpx.HTTPError as error:
-            raise unclear(f"{where}: the connection broke ({type(error).__name__})") from error
-        if refused := _REFUSED.get(response.status_code):
-            raise NoAnswer(
-                f"{where}: {refused} (HTTP {response.status_code})",
-                overloaded=response.status_code == _TOO_MANY_REQUESTS,
-                pause=pause_of(response.headers.get("Retry-After")),
-            )
+            raise unclear(f"{where}: the connection broke ({type(error).__name__})") from None
+
+    def _auth(self, where: str) -> tuple[str, str]:
         try:
-            # RPC errors come with HTTP 500 or 404 and a JSON body, so the status alone says little
-            return json.loads(content, parse_float=Decimal)
-        except ValueError as error:
-            words = f"{where}: HTTP {response.status_code} without whole JSON"
-            if unclear is NoAnswer and response.status_code == _SERVICE_UNAVAILABLE:
-                # bitcoind's own words are "Work queue depth exceeded"
-                raise NoAnswer(words, overloaded=True, pause=pause_of(response.headers.get("Retry-After"))) from error
-            raise unclear(words) from error
+            user, password = self._credentials()
+        except OSError as error:
+            raise NoAnswer(f"{where}: cannot read its credentials from {error.filename}: {error.strerror}") from error
+        KNOWN.add(password.encode())
+        return user, password
+
+
+_NOT_JSON = object()
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content, parse_float=Decimal)
+    except ValueError:
+        return _NOT_JSON
 
 
 class _TooLong(Exception):

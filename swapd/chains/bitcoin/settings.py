@@ -66,11 +66,11 @@ class BitcoinSettings(ChainSettings):
     """
 
     network: Network
-    rpc_url: str
+    rpc_url: Annotated[str, Field(repr=False)]  # providers put a key into it
     rpc_cookie_file: File = None
     rpc_user: str = ""
     rpc_password_file: File = None
-    more_rpc_urls: tuple[str, ...]
+    more_rpc_urls: Annotated[tuple[str, ...], Field(repr=False)]
     more_rpc_cookie_files: tuple[Annotated[Path, AfterValidator(_absolute)], ...]
     quorum: Annotated[int, Field(ge=1)]
     wallet: Annotated[str, Field(min_length=1)]
