@@ -9,10 +9,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from swapd.devnet.anvil import Anvil
 from swapd.devnet.bitcoind import Bitcoind
@@ -82,3 +85,15 @@ async def _start(node: Node) -> None:
     except BaseException:
         await node.stop()
         raise
+
+
+@pytest.fixture
+def quiet_after() -> Iterator[None]:
+    """The logging of this process as it was before."""
+    root, hook, settings = logging.getLogger(), sys.excepthook, structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], sys.excepthook = handlers, hook
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.configure(**settings)

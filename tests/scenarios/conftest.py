@@ -10,6 +10,7 @@ from zlib import crc32
 import pytest
 
 from swapd.devnet.icp_world import IcpWorld
+from swapd.telemetry.logs import log_as
 from tests.scenarios.chains import Chains
 from tests.scenarios.rig import DIRECTIONS, Direction, Rig, new_rig
 
@@ -90,3 +91,9 @@ async def rig(
         yield made
         passed = request.node.stash.get(PASSED, False)
         assert made.done or not passed, "a scenario ends with `accounts_balance`"
+
+
+@pytest.fixture
+def as_in_production(quiet_after: None) -> None:
+    """JSON lines at level debug."""
+    log_as("debug", "json")

@@ -8,7 +8,7 @@ import logging
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,6 @@ from tests.coordinator.world import Rooms, new_rooms
 from tests.store.store_samples import add_swap, lease
 
 SECRET = hashlib.sha256(b"a secret of the log tests").digest()
-
-
-@pytest.fixture
-def quiet_after() -> Iterator[None]:
-    """The logging of this process as it was before."""
-    root, hook, settings = logging.getLogger(), sys.excepthook, structlog.get_config()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], sys.excepthook = handlers, hook
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    structlog.configure(**settings)
 
 
 @pytest.fixture
