@@ -1,0 +1,60 @@
+"""What wakes a swap that has ended: a look at it that failed, and a reorganisation near what was seen of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from swapd.chains.base import Sighting, SightingKind
+from swapd.coordinator.execute import RETRY_SECONDS, Executor
+from swapd.coordinator.resting import is_at_rest
+from swapd.coordinator.watch import DEEPEST, Watcher
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Role
+from swapd.store import Lease
+from tests.coordinator.test_resting import FINAL, at_the_end, long_after
+from tests.coordinator.world import Rooms
+from tests.store.store_samples import add_swap, decision, get, lease
+
+
+class Death(BaseException):
+    """The process ends here."""
+
+
+async def test_s12_after_a_failed_look_comes_another_even_if_the_process_dies_right_after_it(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap_id = await add_swap(rooms.store)
+    fence = await lease(rooms.store, swap_id)
+    async with rooms.store.write() as writing:
+        over = decision(status=Status.EXPIRED)
+        await writing.record_decision(await get(rooms.store, swap_id), fence, over, {})
+    rooms.clock.now = long_after(await get(rooms.store, swap_id))
+    assert (await get(rooms.store, swap_id)).next_due_at is None
+
+    async def dies(*_: object) -> None:
+        raise Death
+
+    monkeypatch.setattr(Executor, "carry_out", dies)
+    with pytest.raises(Death):
+        await rooms.daemon()._reconciler.reconcile(Lease(swap_id, fence))
+    row = await get(rooms.store, swap_id)
+    assert row.status is Status.EXPIRED
+    assert row.next_due_at == rooms.clock.now + RETRY_SECONDS
+    assert not is_at_rest(row, rooms.clock.now), "a start looks at it too, and each sweep"
+
+
+@pytest.mark.parametrize(("above", "woken"), [(1, True), (0, True), (1 - DEEPEST, True), (-DEEPEST, False)])
+async def test_s7_a_fork_wakes_what_was_seen_near_it_although_it_rests(rooms: Rooms, above: int, woken: bool) -> None:
+    fork = 1_000
+    row = at_the_end(await get(rooms.store, await add_swap(rooms.store)), Status.COMPLETED, FINAL)
+    rooms.clock.now = long_after(row)
+    lock = Sighting(row.id, Role.INITIATOR, SightingKind.LOCK, "lock", "txid", "block", fork + above)
+    chain, other = (leg.terms.chain for leg in row.terms.legs)
+    seen = replace(row, sightings=(lock,))
+    assert is_at_rest(seen, rooms.clock.now)
+    assert Watcher(rooms.house, chain)._shaken([seen], fork) == ({row.id} if woken else set())
+    assert Watcher(rooms.house, other)._shaken([seen], fork) == set()
+    going = replace(seen, status=Status.REDEEMING)
+    assert Watcher(rooms.house, other)._shaken([going], fork) == {row.id}
