@@ -7,6 +7,7 @@ builds the values through their constructors, so every validation of theirs runs
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -90,10 +91,10 @@ def _decode(kind: Any, data: Json, at: str) -> Any:
     if kind is bytes:
         return _bytes(data, at)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        member = kind._value2member_map_.get(data) if isinstance(data, str) else None
-        if member is None:
-            raise Invalid(at, data, " | ".join(kind))
-        return member
+        if isinstance(data, str):
+            with suppress(ValueError):
+                return kind(data)
+        raise Invalid(at, data, " | ".join(kind))
     if type(data) is not kind:  # exactly: True is not an int here
         raise Invalid(at, data, kind.__name__)
     return data
