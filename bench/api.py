@@ -232,6 +232,7 @@ async def measure(stored: int, seconds: int, flood_seconds: int) -> dict[str, An
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=CLIENTS)
             base = f"http://{LOOPBACK}:{port}"
             http = await stack.enter_async_context(httpx.AsyncClient(base_url=base, timeout=60, limits=limits))
+            await ready(http)
             mine = [ids[number::SHOPS] for number in range(SHOPS)]
             ordinary = await crowd(http, list(zip(tokens, mine, strict=True)), CLIENTS, seconds)
             flood, others = await asyncio.gather(
@@ -246,6 +247,15 @@ async def measure(stored: int, seconds: int, flood_seconds: int) -> dict[str, An
                 "ordinary": ordinary,
                 "while_one_key_floods": {"others": others, "the_flood": flood},
             }
+
+
+async def ready(http: httpx.AsyncClient) -> None:
+    """A minute at most: everything that was stored is looked at first."""
+    for _ in range(300):
+        if (await http.get("/readyz")).status_code == httpx.codes.OK:
+            return
+        await asyncio.sleep(0.2)
+    raise SystemExit("the daemon did not become ready")
 
 
 async def crowd(

@@ -45,7 +45,8 @@ class Pace:
 @dataclass
 class Daemon:
     """worker: this process's name among those that share the database. keeper: hears of every swap that was looked at.
-    tell: is given the lines of health again and again, with the time. stopping: set, it finishes what is under way."""
+    tell: is given the lines of health again and again, with the time. settle: is called when everything that is watched
+    was read. stopping: set, it finishes what is under way."""
 
     house: House
     pace: Pace
@@ -53,6 +54,7 @@ class Daemon:
     halted: bool = False
     keeper: Keeper | None = None
     tell: Callable[[tuple[Line, ...], int], None] | None = None
+    settle: Callable[[], None] = lambda: None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     pulse: Pulse = field(default_factory=Pulse)
     watchers: dict[str, Watcher] = field(init=False)
@@ -160,8 +162,10 @@ class Daemon:
         async with self.house.store.write(self.worker) as writing:
             await writing.release_all(self.worker)
         crashpoint("daemon.release_all.after")
+        async with self.house.store.read() as reading:
+            await reading.open_swaps()  # once for all looks
         await asyncio.gather(*(watcher.look() for watcher in self.watchers.values()))
-        await self.sweep()
+        await self._make_due()
         async with self.house.store.read() as reading:
             unfinished = set(await reading.unfinished())
             found = await reading.open_swaps()
@@ -178,13 +182,18 @@ class Daemon:
             )
         crashpoint("daemon.begun")
         self.gate.starting = False
-        await self.sweep()
+        await self._make_due()
+        self.settle()
         await self.lifeboat.stock()
 
     async def sweep(self) -> None:
-        """Make everything due that is not at rest, however quiet the chains are, and some of what is. All of it is read
-        anew, so that damage to the database is found."""
+        """Read all of it anew, so that damage to the database is found, and make due what has to be looked at however
+        quiet the chains are."""
         self.house.store.remembered.forget()
+        await self._make_due()
+
+    async def _make_due(self) -> None:
+        """Everything that is not at rest, and some of what is."""
         async with self.house.store.read() as reading:
             found = await reading.open_swaps()
             busy = {*(await reading.unfinished()), *(self.keeper.trouble if self.keeper else ())}
@@ -220,6 +229,7 @@ class Daemon:
         try:
             await self.sweep()
             await self.lifeboat.stock()
+            self.settle()
         except SwapdError as error:
             log.error("store.trouble", error=str(error))
 

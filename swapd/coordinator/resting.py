@@ -31,6 +31,22 @@ def is_at_rest(row: SwapRow, now: int) -> bool:
     )
 
 
+class Restless:
+    """Tells again and again what is not at rest. What was at rest stays so until something of it changes, and a row
+    that has changed is another object."""
+
+    def __init__(self) -> None:
+        self._resting: dict[int, SwapRow] = {}
+        """By `id`, which is nobody else's while the row is kept here."""
+
+    def of(self, rows: Sequence[SwapRow], now: int) -> list[SwapRow]:
+        known = self._resting
+        restless = [row for row in rows if id(row) not in known and not is_at_rest(row, now)]
+        moving = set(map(id, restless))
+        self._resting = {id(row): row for row in rows if id(row) not in moving}
+        return restless
+
+
 def to_sweep(rows: Sequence[SwapRow], now: int, busy: Collection[str], least: int) -> list[str]:
     """Ids of what is not at rest; and of the rest some, by lot, that were not looked at for a day. busy: ids of what
     is not to rest, however it looks. least: so many of the rest, or one of a hundred."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -16,7 +16,7 @@ import structlog
 from swapd.chains.base import Sighting, WatchedLeg
 from swapd.coordinator.house import House
 from swapd.coordinator.places import Places
-from swapd.coordinator.resting import is_at_rest
+from swapd.coordinator.resting import Restless, is_at_rest
 from swapd.crashpoint import crashpoint
 from swapd.errors import SwapdError
 from swapd.protocol.decide import legs_in_flight
@@ -55,6 +55,7 @@ class Watcher:
     _read_at: int = 0
     _failed_at: float | None = None
     """When the last look failed, by a clock that is never set; None if it did not."""
+    _restless: Restless = field(default_factory=Restless)
     _nodes: str = ""
     """What the chain itself says against resting anything new on its nodes."""
     places: Places = field(init=False)
@@ -171,12 +172,14 @@ class Watcher:
                 log.error("cursor.damaged", chain=self.name, error=str(error))
                 cursor, lost = None, True
         rows = {row.id: row for row in found.swaps}
-        legs = [leg for row in found.swaps for leg in row.watched_legs.values() if leg.leg.terms.chain == self.name]
+        restless = self._restless.of(found.swaps, self.house.clock())
+        legs = self._legs(found.swaps)
         # what happened since a cursor that can not be read is looked for from the birth of each leg
         strangers = [leg for leg in legs if lost or (leg.swap_id not in self._met and not leg.sightings)]
         early = await chain.rescan(strangers) if strangers else []
         scan = await chain.scan(cursor, legs)
-        hints = frozenset(await chain.mempool(_with(legs, (*early, *scan.sightings))))
+        # Whatever is pending of what is at rest can wait for its block.
+        hints = frozenset(await chain.mempool(_with(self._legs(restless), (*early, *scan.sightings))))
         moved = cursor is None or scan.cursor.hash != cursor.hash
         if not (early or moved or hints - self._hints):
             self._met, self._hints = set(rows), hints
@@ -188,7 +191,7 @@ class Watcher:
             self.house.telemetry.reorg(self.name, depth)
             woken |= self._shaken(found.swaps, scan.fork)
         if moved:
-            woken |= await self._unsettled(rows)
+            woken |= await self._unsettled(rows, restless)
         crashpoint("watch.scanned")
         async with self.house.store.write() as writing:
             await writing.record_scan(self.name, scan)
@@ -209,7 +212,12 @@ class Watcher:
 
         return {row.id for row in rows if not is_at_rest(row, now) or seen_lately(row)}
 
-    async def _unsettled(self, rows: dict[str, SwapRow]) -> set[str]:
+    def _legs(self, rows: Sequence[SwapRow]) -> list[WatchedLeg]:
+        """Of these, what is on this chain."""
+        name = self.name
+        return [leg for row in rows for leg in row.legs_by_chain.get(name, ())]
+
+    async def _unsettled(self, rows: Mapping[str, SwapRow], restless: Sequence[SwapRow]) -> set[str]:
         """Swaps that a new block may change: a leg here is not final, its refund falls due, or something was sent."""
         now = max(self.house.clock(), self._time or 0)  # ours may be late
         soon = now + self.house.markets[self.name].profile.clock_ahead
@@ -217,13 +225,13 @@ class Watcher:
             sent = set(await reading.unfinished())
         flying = {
             row.id
-            for row in rows.values()
+            for row in restless
             for leg in legs_in_flight(row.terms, {role: row.legs[role].view for role in Role})
             if leg.terms.chain == self.name
         }
         flying |= {
             row.id
-            for row in rows.values()
+            for row in restless
             for role, leg in row.legs.items()
             if self._here(row, role)
             and leg.view.state is LegState.LOCKED

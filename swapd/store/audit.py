@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from swapd.errors import Invalid
@@ -76,10 +76,9 @@ async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note])
     """Write the notes of one transaction, at its end: the head is then locked for a moment only, and always last."""
     head_row = select(m.Meta.value).where(m.Meta.key == HEAD).with_for_update()
     said = (await connection.execute(head_row)).scalar_one()
-    head = await last(connection)
+    head, now = await _last(connection)
     if said != f"{head.seq} {head.hash}":
         notes = [(MISFIT, None, {"said": said}), *notes]
-    now = (await connection.execute(select(unix_now()))).scalar_one()
     rows = []
     for event, swap_id, data in notes:
         seq, prev_hash = head.seq + 1, head.hash
@@ -102,9 +101,16 @@ async def append(connection: AsyncConnection, actor: str, notes: Sequence[Note])
 
 async def last(connection: AsyncConnection) -> AuditHead:
     """By the entries themselves: a head in `meta` that was damaged must not stop what writes, exits least of all."""
-    query = select(m.Audit.seq, m.Audit.hash).order_by(m.Audit.seq.desc()).limit(1)
-    row = (await connection.execute(query)).first()
-    return GENESIS if row is None else AuditHead(row.seq, row.hash)
+    return (await _last(connection))[0]
+
+
+async def _last(connection: AsyncConnection) -> tuple[AuditHead, int]:
+    """And the time now, Unix seconds by the database's clock."""
+    newest = select(m.Audit.seq, m.Audit.hash).order_by(m.Audit.seq.desc()).limit(1).subquery()
+    clock = select(unix_now().label("now")).subquery()
+    query = select(clock.c.now, newest.c.seq, newest.c.hash).select_from(clock.outerjoin(newest, true()))
+    row = (await connection.execute(query)).one()
+    return GENESIS if row.seq is None else AuditHead(row.seq, row.hash), int(row.now)
 
 
 @dataclass

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select, update
 
 from swapd.errors import Rejected
-from swapd.protocol.status import ENDED
 from swapd.protocol.terms import Role
 from swapd.store import models as m
 from swapd.store.clock import unix_now
 from swapd.store.errors import NotHere
-from swapd.store.reading import NEXT_INDEX, SwapReading
+from swapd.store.reading import GOING, NEXT_INDEX, SwapReading
 from swapd.store.records import DisputeRow, DisputeState
 from swapd.store.rows import approval_digest, approval_place, to_dispute
 from swapd.store.sealing import seal
@@ -70,7 +69,7 @@ class PeopleReading(SwapReading):
         query = (
             select(m.Stake.party, func.count(m.Stake.swap_id.distinct()).label("open"))
             .join(m.Swap, m.Swap.id == m.Stake.swap_id)
-            .where(m.Stake.party.in_(list(parties)), m.Swap.status.not_in([each.value for each in ENDED]))
+            .where(m.Stake.party.in_(list(parties)), GOING)
             .group_by(m.Stake.party)
         )
         return Counter({row["party"]: row["open"] for row in await self._all(query)})

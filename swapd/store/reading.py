@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, or_, select, tuple_, union
 
 from swapd.chains.base import Cursor, TxState
 from swapd.errors import Invalid, SwapdError
@@ -37,7 +37,9 @@ NEXT_INDEX = "next_index"
 _ENDED = [state.value for state in EffectState if state.ended]
 _SETTLED = [TxState.MINED.value, TxState.FAILED.value, TxState.REPLACED.value]
 _UNPAID = (LegState.UNKNOWN, LegState.ABSENT)
-_GOING = m.Swap.status.not_in([each.value for each in ENDED])
+GOING = m.Swap.status.in_([each.value for each in Status if each not in ENDED])
+"""Those that have not ended are few, and an index finds them."""
+_NEWEST_FIRST = (m.Swap.created_at.desc(), m.Swap.id.desc())
 MANY = 500
 """Of which not each is named in a query: databases take some thousand parameters."""
 
@@ -86,7 +88,7 @@ class SwapReading(Asking):
         limit: int = 50,
     ) -> Found:
         """Newest first. owner: of this tenant alone. before: creation and id of the last swap of the page before."""
-        ids = select(m.Swap.id).order_by(m.Swap.created_at.desc(), m.Swap.id.desc()).limit(limit)
+        ids = select(m.Swap.id).order_by(*_NEWEST_FIRST).limit(limit)
         if owner is not None:
             ids = ids.where(m.Swap.owner == owner)
         if frozen is not None:
@@ -95,39 +97,30 @@ class SwapReading(Asking):
             ids = ids.where(m.Swap.status.in_(list(status)))
         if before is not None:
             ids = ids.where(tuple_(m.Swap.created_at, m.Swap.id) < before)
-        return await self._swaps(ids)
+        return await self._changed(m.Swap.id.in_(ids))
 
     async def open_swaps(self, chain: str | None = None) -> Found:
-        """Everything that still has to be watched, of one chain or of all. What has not changed since this process read
-        it is not read again (`remembered`)."""
-        watched = and_(m.Swap.watched)
-        if chain is not None:
-            watched &= m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.chain == chain))
-        ids = select(m.Swap.id).where(watched)
-        if self._remembered is None:
-            return await self._swaps(ids)
-        newest_first = (m.Swap.created_at.desc(), m.Swap.id.desc())
-        stamps = await self._all(select(*STAMP).where(watched).order_by(*newest_first))
-        known = {row["id"]: self._remembered.get(row) for row in stamps}
-        changed = [swap_id for swap_id, row in known.items() if row is None]
-        found = await self._swaps(ids if len(changed) > MANY else select(m.Swap.id).where(m.Swap.id.in_(changed)))
-        self._remembered.keep(found.swaps)
-        if chain is None:
-            self._remembered.keep_only(known)
-        fresh = {row.id: row for row in found.swaps}
-        rows = (row or fresh.get(swap_id) for swap_id, row in known.items())
-        return Found(tuple(row for row in rows if row is not None), found.damaged)
+        """Everything that still has to be watched, of one chain or of all."""
+        found = await self._changed(and_(m.Swap.watched))
+        if self._remembered is not None:
+            self._remembered.keep_only(found.swaps)
+        return (
+            found
+            if chain is None
+            else Found(tuple(row for row in found.swaps if chain in row.legs_by_chain), found.damaged)
+        )
 
     async def count_going(self) -> int:
         """How many have not ended. What has is still watched for a while (rule S12), and holds nothing up."""
-        return int((await self._connection.execute(select(func.count(m.Swap.id)).where(_GOING))).scalar_one())
+        return int((await self._connection.execute(select(func.count(m.Swap.id)).where(GOING))).scalar_one())
 
     async def at_stake(self) -> Found:
         """Of those that swapd's own wallets fund a leg of, or that can not be read: everything that has not ended, and
         what has while a leg may still be paid for."""
-        unpaid = exists().where(m.Leg.swap_id == m.Swap.id, m.Leg.state.in_(_UNPAID))
+        unpaid = m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.state.in_(_UNPAID)))
+        found = union(select(m.Swap.id).where(GOING), select(m.Swap.id).where(m.Swap.watched, unpaid)).subquery()
         ours = m.Swap.terms.not_like(_BROKERED)
-        return await self._swaps(select(m.Swap.id).where(_GOING | (m.Swap.watched & unpaid), ours))
+        return await self._swaps(select(m.Swap.id).where(m.Swap.id.in_(select(found.c.id)), ours))
 
     async def peek_index(self, floor: int = 0) -> int:
         """The index that the next swap would get, at least `floor`. Nothing is taken by asking."""
@@ -287,10 +280,25 @@ class SwapReading(Asking):
 
     # -- inside
 
+    async def _changed(self, which: ColumnElement[bool]) -> Found:
+        """As `_swaps`, but what has not changed since this process read it is not read again (`remembered`)."""
+        ids = select(m.Swap.id).where(which)
+        if self._remembered is None:
+            return await self._swaps(ids)
+        stamps = await self._connection.execute(select(*STAMP).where(which).order_by(*_NEWEST_FIRST))
+        now = [tuple(stamp) for stamp in stamps]
+        known = self._remembered.of(now)
+        changed = [str(stamp[0]) for stamp, row in zip(now, known, strict=True) if row is None]
+        if not changed:
+            return Found(tuple(row for row in known if row is not None))
+        found = await self._swaps(ids if len(changed) > MANY else select(m.Swap.id).where(m.Swap.id.in_(changed)))
+        self._remembered.keep(row for row in found.swaps if row.watched)
+        fresh = {row.id: row for row in found.swaps}
+        rows = (row or fresh.get(str(stamp[0])) for stamp, row in zip(now, known, strict=True))
+        return Found(tuple(row for row in rows if row is not None), found.damaged)
+
     async def _swaps(self, ids: Select[str]) -> Found:
-        swaps = await self._all(
-            select(m.Swap.__table__).where(m.Swap.id.in_(ids)).order_by(m.Swap.created_at.desc(), m.Swap.id.desc())
-        )
+        swaps = await self._all(select(m.Swap.__table__).where(m.Swap.id.in_(ids)).order_by(*_NEWEST_FIRST))
         if not swaps:
             return Found(())
         legs = await self._grouped(select(m.Leg.__table__).where(m.Leg.swap_id.in_(ids)), "swap_id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -105,7 +106,7 @@ class SwapRow:
     approvals: tuple[ApprovalRow, ...] = ()
     consents: Mapping[Role, bytes] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def id(self) -> str:
         return self.terms.swap_id
 
@@ -138,6 +139,14 @@ class SwapRow:
     def watched_leg(self, role: Role) -> WatchedLeg:
         """What the leg's chain has to be told to look at it."""
         return self.watched_legs[role]
+
+    @cached_property
+    def legs_by_chain(self) -> Mapping[str, tuple[WatchedLeg, ...]]:
+        """Of each chain that a leg of it is on."""
+        legs: defaultdict[str, tuple[WatchedLeg, ...]] = defaultdict(tuple)
+        for leg in self.watched_legs.values():
+            legs[leg.leg.terms.chain] += (leg,)
+        return dict(legs)
 
     @cached_property
     def watched_legs(self) -> Mapping[Role, WatchedLeg]:

@@ -7,9 +7,7 @@ rolled back comes again with another content.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from sqlalchemy import RowMapping
+from collections.abc import Collection, Iterable
 
 from swapd.store import models as m
 from swapd.store.records import SwapRow
@@ -17,25 +15,29 @@ from swapd.store.records import SwapRow
 STAMP = (m.Swap.id, m.Swap.version, m.Swap.touches, m.Swap.next_due_at)
 
 Stamp = tuple[object, ...]
+"""Values of these columns."""
 
 
 class Remembered:
     def __init__(self) -> None:
-        self._rows: dict[str, tuple[Stamp, SwapRow]] = {}
+        self._rows: dict[Stamp, SwapRow] = {}
 
-    def get(self, row: RowMapping) -> SwapRow | None:
-        """row: of the columns `STAMP`. None if it is not known in this state."""
-        stamp, known = self._rows.get(row["id"], ((), None))
-        return known if stamp == tuple(row.values()) else None
+    def of(self, stamps: Iterable[Stamp]) -> list[SwapRow | None]:
+        """In this order, the very objects that were kept; None for what is not known in this state."""
+        return list(map(self._rows.get, stamps))
 
     def keep(self, rows: Iterable[SwapRow]) -> None:
-        for row in rows:
-            self._rows[row.id] = ((row.id, row.version, row.touches, row.next_due_at), row)
+        self._rows.update((_stamp(row), row) for row in rows)
 
-    def keep_only(self, ids: Iterable[str]) -> None:
-        for gone in self._rows.keys() - set(ids):
-            del self._rows[gone]
+    def keep_only(self, rows: Collection[SwapRow]) -> None:
+        """Of these, all kept, and nothing else: neither what they were before."""
+        if len(self._rows) > len(rows):
+            self._rows = {_stamp(row): row for row in rows}
 
     def forget(self) -> None:
         """All of it: the next look finds damage too that somebody did to the database."""
         self._rows.clear()
+
+
+def _stamp(row: SwapRow) -> Stamp:
+    return row.id, row.version, row.touches, row.next_due_at

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
+from typing import TypeVar
 
 from sqlalchemy import RowMapping
 
@@ -31,6 +33,26 @@ from swapd.store.records import (
     SwapRow,
 )
 from swapd.store.sealing import Sealer, unseal
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class _Words(dict[str, E]):
+    """The members of an enum by their values. To call the enum takes ten times as long, and a sweep reads a hundred
+    thousand of them."""
+
+    def __init__(self, enum: type[E]) -> None:
+        super().__init__({each.value: each for each in enum})
+
+    def __missing__(self, word: str) -> E:
+        raise ValueError(f"{word!r} is none of {', '.join(self)}")
+
+
+_BOTH = frozenset(Role)
+_ROLES = _Words(Role)
+_LEG_STATES = _Words(LegState)
+_SIGHTINGS = _Words(SightingKind)
+_STATUSES = _Words(Status)
 
 
 def terms_place(swap_id: str) -> str:
@@ -79,11 +101,11 @@ def to_swap(
     with _damage("swaps", row["id"]):
         terms = _terms(row, sealer)
         leg_rows = {leg.role: leg for leg in (_to_leg(leg, row["revealed_preimage"]) for leg in legs)}
-        if leg_rows.keys() != set(Role):
+        if leg_rows.keys() != _BOTH:
             raise DamagedRow("swaps", row["id"], f"it has {len(legs)} legs in table legs")
         return SwapRow(
             terms=terms,
-            status=Status(row["status"]),
+            status=_STATUSES[row["status"]],
             note=row["note"],
             reason=row["reason"],
             version=row["version"],
@@ -103,7 +125,7 @@ def to_swap(
             legs=leg_rows,
             sightings=_to_sightings(row["id"], sightings),
             approvals=tuple(_to_approval(each, sealer) for each in approvals),
-            consents={Role(each["role"]): bytes(each["consent"]) for each in consents},
+            consents={_ROLES[each["role"]]: bytes(each["consent"]) for each in consents},
         )
 
 
@@ -124,7 +146,7 @@ def _to_approval(row: RowMapping, sealer: Sealer) -> ApprovalRow:
 def to_effect(row: RowMapping, transactions: Sequence[RowMapping], sealer: Sealer) -> EffectRow:
     """An attempt that can not be read is left out, and told of: the others are still followed."""
     with _damage("effects", f"{row['id']} (swap {row['swap_id']})"):
-        effect = Effect(EffectKind(row["kind"]), Role(row["role"]), row["deadline"], row["reveals"], row["stray"])
+        effect = Effect(EffectKind(row["kind"]), _ROLES[row["role"]], row["deadline"], row["reveals"], row["stray"])
         if effect.key != row["key"]:
             raise DamagedRow("effects", f"{row['id']} (swap {row['swap_id']})", "its columns and its key differ")
         attempts, damaged = [], []
@@ -189,7 +211,7 @@ def _decoded(text: str) -> SwapTerms:
 
 
 def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:
-    state = LegState(row["state"])
+    state = _LEG_STATES[row["state"]]
     view = LegView(
         state=state,
         depth=row["depth"],
@@ -200,7 +222,7 @@ def _to_leg(row: RowMapping, preimage: bytes | None) -> LegRow:
         strays=_strays(row["strays"]),
     )
     return LegRow(
-        role=Role(row["role"]),
+        role=_ROLES[row["role"]],
         chain=row["chain"],
         birth=row["birth"],
         fingerprint=row["fingerprint"],
@@ -226,8 +248,8 @@ def _to_sightings(swap_id: str, rows: Sequence[RowMapping]) -> tuple[Sighting, .
 def _to_sighting(row: RowMapping) -> Sighting:
     return Sighting(
         swap_id=row["swap_id"],
-        role=Role(row["role"]),
-        kind=SightingKind(row["kind"]),
+        role=_ROLES[row["role"]],
+        kind=_SIGHTINGS[row["kind"]],
         ref=row["ref"],
         txid=row["txid"],
         block_hash=row["block_hash"] or None,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from swapd.chains.base import Sighting, SightingKind
+from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
 from swapd.coordinator.execute import RETRY_SECONDS, Executor
 from swapd.coordinator.resting import is_at_rest
 from swapd.coordinator.watch import DEEPEST, Watcher
+from swapd.protocol.observation import ABSENT_VIEW
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Role
 from swapd.store import Lease
 from tests.coordinator.test_resting import FINAL, at_the_end, long_after
-from tests.coordinator.world import Rooms
+from tests.coordinator.world import Away, Rooms
 from tests.store.store_samples import add_swap, decision, get, lease
 
 
@@ -58,3 +60,34 @@ async def test_s7_a_fork_wakes_what_was_seen_near_it_although_it_rests(rooms: Ro
     assert Watcher(rooms.house, other)._shaken([seen], fork) == set()
     going = replace(seen, status=Status.REDEEMING)
     assert Watcher(rooms.house, other)._shaken([going], fork) == {row.id}
+
+
+async def test_blocks_are_read_for_all_and_mempools_for_what_does_not_rest(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is pending of a swap at rest can wait for its block; whatever is in a block can not."""
+    resting, going = [await add_swap(rooms.store) for _ in range(2)]
+    fence = await lease(rooms.store, resting)
+    async with rooms.store.write() as writing:
+        over = decision(status=Status.EXPIRED)
+        views = dict.fromkeys(Role, ABSENT_VIEW)
+        await writing.record_decision(await get(rooms.store, resting), fence, over, views)
+        await writing.release(Lease(resting, fence))
+    rooms.clock.now = long_after(await get(rooms.store, resting))
+    asked: dict[str, set[str]] = {}
+
+    async def scan(_: object, cursor: object, legs: Sequence[WatchedLeg]) -> Scan:
+        asked["scan"] = {leg.swap_id for leg in legs}
+        return Scan(Cursor(1, "block"))
+
+    async def mempool(_: object, legs: Sequence[WatchedLeg]) -> list[Sighting]:
+        asked["mempool"] = {leg.swap_id for leg in legs}
+        return []
+
+    async def rescan(_: object, legs: object) -> list[Sighting]:
+        return []
+
+    for each in (scan, mempool, rescan):
+        monkeypatch.setattr(Away, each.__name__, each, raising=False)
+    await Watcher(rooms.house, "bitcoin")._look()
+    assert asked == {"scan": {resting, going}, "mempool": {going}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swapd.coordinator.resting import DAY_SECONDS, is_at_rest, to_sweep
+from swapd.coordinator.resting import DAY_SECONDS, Restless, is_at_rest, to_sweep
 from swapd.protocol.observation import ABSENT_VIEW, UNKNOWN_VIEW, LegState, LegView, Stray
 from swapd.protocol.status import ENDED, Status
 from swapd.protocol.terms import Role
@@ -87,3 +87,23 @@ def test_many_that_rest_are_looked_at_within_a_day_or_two(row: SwapRow) -> None:
     now = long_after(row)
     old = at_the_end(row, Status.COMPLETED, FINAL, updated_at=0)
     assert len(to_sweep([old] * 1_000, now, (), 8)) == 10
+
+
+def test_what_rests_is_told_from_the_rest_again_and_again(row: SwapRow) -> None:
+    now = long_after(row)
+    resting = at_the_end(row, Status.COMPLETED, FINAL)
+    going = replace(at_the_end(row, Status.REDEEMING, FINAL), terms=replace(row.terms, swap_id="another"))
+    restless = Restless()
+    for _ in range(2):
+        assert restless.of([resting, going], now) == [going]
+    changed = replace(resting, reason="bitcoin: the node is away")
+    assert restless.of([changed, going], now) == [changed, going], "the same swap in another state"
+    assert restless.of([resting], now) == []
+    assert restless.of([], now) == []
+
+
+def test_s5_a_clock_that_was_set_back_wakes_what_has_changed_since(row: SwapRow) -> None:
+    resting, restless = at_the_end(row, Status.COMPLETED, FINAL), Restless()
+    assert restless.of([resting], long_after(row)) == []
+    touched = replace(resting, touches=resting.touches + 1)  # as the watcher does to all that it knows
+    assert restless.of([touched], long_after(row) - 1) == [touched]

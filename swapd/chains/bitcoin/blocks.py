@@ -7,7 +7,7 @@ regtest with 500 transactions), spares the node the most work, and amounts are w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from io import BytesIO
@@ -31,8 +31,8 @@ MOST_TRANSACTIONS = 100
 class Wanted:
     """What to look for: output scripts, and outpoints whose spending matters."""
 
-    scripts: frozenset[bytes]
-    outpoints: frozenset[Outpoint]
+    scripts: Set[bytes]
+    outpoints: Set[Outpoint]
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,14 @@ def _parse(raw: bytes, wanted: Wanted) -> tuple[str, tuple[Transaction, ...]]:
 
 def _touching(stream: BytesIO, wanted: Wanted) -> Iterator[Transaction]:
     # The txid is computed for what matches only. An output that this very block spends again is followed too.
-    spent = {(bytes.fromhex(o.txid)[::-1], o.vout) for o in wanted.outpoints}
+    made: set[Outpoint] = set()
     for _ in range(VarIntSerializer.stream_deserialize(stream)):
         tx = CTransaction.stream_deserialize(stream)
         pays = [index for index, output in enumerate(tx.vout) if bytes(output.scriptPubKey) in wanted.scripts]
-        if pays or any((item.prevout.hash, item.prevout.n) in spent for item in tx.vin):
+        spent = (Outpoint(b2lx(item.prevout.hash), item.prevout.n) for item in tx.vin)
+        if pays or any(outpoint in wanted.outpoints or outpoint in made for outpoint in spent):
             found = plain(tx)
-            spent.update((bytes.fromhex(found.txid)[::-1], index) for index in pays)
+            made.update(Outpoint(found.txid, index) for index in pays)
             yield found
 
 

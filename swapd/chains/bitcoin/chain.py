@@ -43,6 +43,7 @@ from swapd.chains.bitcoin.transaction import Outpoint
 from swapd.chains.bitcoin.unseen import unseen
 from swapd.chains.calls import Observer
 from swapd.chains.endpoints import PATIENCE_SECONDS, SCAN_PATIENCE_SECONDS, Endpoints
+from swapd.chains.per_leg import PerLeg
 from swapd.chains.quorum import fate_of as agreed_fate
 from swapd.chains.quorum import hints_of, middle, scan_of, time_of
 from swapd.chains.quorum import view_of as agreed_view
@@ -91,6 +92,7 @@ class BitcoinChain:
         self._handover = Handover(settings.network, settings.fee, self._cooperation)
         self._stuck = Stuck(self._funding, settings.fee, alarms)
         self._alarms = alarms
+        self._marks = PerLeg(watch.Marks.of)
 
     def observe(self, observer: Observer) -> None:
         for peer in self._endpoints.nodes:
@@ -180,7 +182,9 @@ class BitcoinChain:
 
     async def scan(self, cursor: Cursor | None, legs: Sequence[WatchedLeg]) -> Scan:
         most = self._settings.scan_blocks
-        scans = await self._heard(lambda peer: watch.scan(peer.rpc, cursor, legs, most), SCAN_PATIENCE_SECONDS)
+        scans = await self._heard(
+            lambda peer: watch.scan(peer.rpc, cursor, legs, self._marks, most), SCAN_PATIENCE_SECONDS
+        )
         return scan_of(scans, self._endpoints.quorum, legs)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
 from swapd.chains.bitcoin import blocks
@@ -12,32 +13,46 @@ from swapd.chains.bitcoin.look import stray_reason
 from swapd.chains.bitcoin.rpc import Call, Rpc
 from swapd.chains.bitcoin.script import htlc_script, output_script, preimage_in
 from swapd.chains.bitcoin.transaction import Input, Outpoint, Transaction
+from swapd.chains.per_leg import PerLeg
 from swapd.errors import Unavailable
 
 TRAIL = 150
 """Blocks by which a reorganisation is found. No chain of value was ever reorganised by a third of that."""
 
 
+class Marks(NamedTuple):
+    """By what a leg is known in a transaction: the script that locks it, and its outpoints as far as they are known."""
+
+    script: bytes
+    outpoints: tuple[Outpoint, ...]
+
+    @classmethod
+    def of(cls, leg: WatchedLeg) -> Marks:
+        known = (Outpoint.parse(sighting.ref) for sighting in leg.sightings)
+        script = output_script(htlc_script(leg.leg.terms))
+        return cls(script, tuple(dict.fromkeys(outpoint for outpoint in known if outpoint)))
+
+
 @dataclass
 class Net:
-    """What to catch: the legs by the script that locks them, and their outpoints as far as they are known."""
+    """What to catch: legs by their marks."""
 
     by_script: dict[bytes, WatchedLeg] = field(default_factory=dict)
     by_outpoint: dict[Outpoint, WatchedLeg] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, legs: Iterable[WatchedLeg]) -> Net:
+    def of(cls, legs: Iterable[WatchedLeg], marks: PerLeg[Marks] | None = None) -> Net:
+        """marks: what the last such net was made of."""
         net = cls()
-        for leg in legs:
-            net.by_script[output_script(htlc_script(leg.leg.terms))] = leg
-            for sighting in leg.sightings:
-                if outpoint := Outpoint.parse(sighting.ref):
-                    net.by_outpoint[outpoint] = leg
+        for leg, (script, outpoints) in (marks or PerLeg(Marks.of)).of(legs):
+            net.by_script[script] = leg
+            for outpoint in outpoints:
+                net.by_outpoint[outpoint] = leg
         return net
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(frozenset(self.by_script), frozenset(self.by_outpoint))
+        return Wanted(self.by_script.keys(), self.by_outpoint.keys())
 
     def catch(self, tx: Transaction, block: Block | None) -> list[Sighting]:
         """What this transaction does to the legs. Locks that it makes are followed from here on."""
@@ -87,7 +102,7 @@ def _sighting(
     )
 
 
-async def scan(rpc: Rpc, cursor: Cursor | None, legs: Sequence[WatchedLeg], most: int) -> Scan:
+async def scan(rpc: Rpc, cursor: Cursor | None, legs: Sequence[WatchedLeg], marks: PerLeg[Marks], most: int) -> Scan:
     """Read the blocks after the cursor, at most `most`: three requests and one for each block; one if there is none."""
     tip, _ = await blocks.tip(rpc)
     if cursor is None:
@@ -99,7 +114,7 @@ async def scan(rpc: Rpc, cursor: Cursor | None, legs: Sequence[WatchedLeg], most
     if not trail or trail[-1] != common:
         trail = [common]
     heights = range(common[0] + 1, min(tip.height, common[0] + most) + 1)
-    net = Net.of(legs)
+    net = Net.of(legs, marks)
     caught: list[Sighting] = []
     for height, block_hash in zip(heights, await blocks.hashes(rpc, heights), strict=True):
         if block_hash is None:

@@ -36,7 +36,8 @@ from swapd.chains.ethereum.rpc import Rpc
 from swapd.chains.ethereum.settings import EthereumSettings
 from swapd.chains.ethereum.transactions import EthereumDraft, Signer, attempt_of
 from swapd.chains.ethereum.view import Viewer
-from swapd.chains.ethereum.watch import Watcher
+from swapd.chains.ethereum.watch import Watcher, names_in
+from swapd.chains.per_leg import PerLeg
 from swapd.chains.quorum import hints_of, scan_of, time_of, view_of
 from swapd.errors import Invalid, SwapdError
 from swapd.protocol.effects import Effect
@@ -66,6 +67,7 @@ class EthereumChain:
         self._endpoints = Endpoints(name, named, settings.quorum, LAG_BLOCKS, self._check_network)
         self._node = nodes[0]
         self._nodes = Nodes(self._endpoints)
+        self._names = PerLeg(names_in(self._htlc))
         self._actor = Actor(self._nodes, self._htlc, signer, self._policy)
 
     def _viewer(self, node: Node) -> Viewer:
@@ -74,7 +76,7 @@ class EthereumChain:
 
     def _watcher(self, node: Node) -> Watcher:
         its = self._settings
-        return Watcher(node, self._htlc, from_block=its.from_block, log_range=its.log_range)
+        return Watcher(node, self._htlc, self._names, from_block=its.from_block, log_range=its.log_range)
 
     def _discovery(self, node: Node) -> Discovery:
         return Discovery(node, self._own, self.assets, self._settings.from_block, self._settings.log_range)

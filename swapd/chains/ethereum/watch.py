@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
 from swapd.chains.ethereum.htlc import Claimed, Event, Htlc, HtlcTerms, Locked
 from swapd.chains.ethereum.node import Header, Log, Node
 from swapd.chains.ethereum.stray import MOST_STRAYS, difference, resembles
+from swapd.chains.per_leg import PerLeg
 from swapd.errors import Unavailable
 
 NEAR = 64
@@ -19,12 +20,26 @@ TRAIL = 150
 """Blocks remembered to find a fork point: more than twice what may change while the chain finalizes."""
 
 
-class Watcher:
-    """from_block: the contract is not older. log_range: blocks that the node answers for at once."""
+Names = tuple[str, HtlcTerms]
+"""Of a leg in the contract: its lock id and its terms there."""
 
-    def __init__(self, node: Node, htlc: Htlc, *, from_block: int, log_range: int) -> None:
+
+def names_in(htlc: Htlc) -> Callable[[WatchedLeg], Names]:
+    def names(leg: WatchedLeg) -> Names:
+        terms = HtlcTerms.of(leg.leg.terms)
+        return htlc.id_of(terms), terms
+
+    return names
+
+
+class Watcher:
+    """names: of the legs in the contract. from_block: the contract is not older. log_range: as many blocks the node
+    answers for at once."""
+
+    def __init__(self, node: Node, htlc: Htlc, names: PerLeg[Names], *, from_block: int, log_range: int) -> None:
         self._node = node
         self._htlc = htlc
+        self._names = names
         self._from_block = from_block
         self._log_range = log_range
 
@@ -42,7 +57,7 @@ class Watcher:
             fork = cursor.height
         step = self._far if tip.height - cursor.height > NEAR else self._near
         cursor, logs = await step(cursor, tip)
-        return Scan(cursor, tuple(self._sightings(logs, legs)), fork)
+        return Scan(cursor, tuple(self._sightings(logs, legs, self._names)), fork)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """See `HtlcChain.rescan`."""
@@ -50,14 +65,15 @@ class Watcher:
             return []
         tip = await self._node.tip()
         first = max(self._from_block, min(leg.birth for leg in legs))
-        return self._sightings(await self._node.logs(self._htlc.address, first, tip.height), legs)
+        logs = await self._node.logs(self._htlc.address, first, tip.height)
+        return self._sightings(logs, legs, PerLeg(names_in(self._htlc)))
 
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """See `HtlcChain.mempool`. One call."""
         events = [each for transaction in await self._node.pending() for each in self._htlc.pending(transaction)]
         if not events:
             return []
-        index = _Index(self._htlc, legs)
+        index = _Index(PerLeg(names_in(self._htlc)).of(legs))
         return [sighting for event in events if (sighting := index.exact(event)) is not None]
 
     # -- steps -----------------------------------------------------------------------------------------------------
@@ -114,11 +130,11 @@ class Watcher:
 
     # -- meaning ---------------------------------------------------------------------------------------------------
 
-    def _sightings(self, logs: Iterable[Log], legs: Sequence[WatchedLeg]) -> list[Sighting]:
+    def _sightings(self, logs: Iterable[Log], legs: Sequence[WatchedLeg], names: PerLeg[Names]) -> list[Sighting]:
         events = [event for log in logs if (event := self._htlc.event(log)) is not None]
         if not events:
             return []
-        index = _Index(self._htlc, legs)
+        index = _Index(names.of(legs))
         return [sighting for event in events for sighting in index.all(event)]
 
 
@@ -129,14 +145,12 @@ def _moved(trail: Sequence[tuple[int, str]], header: Header) -> Cursor:
 class _Index:
     """Finds the legs that an event is about, in a time that does not depend on their number."""
 
-    def __init__(self, htlc: Htlc, legs: Iterable[WatchedLeg]) -> None:
+    def __init__(self, legs: Iterable[tuple[WatchedLeg, Names]]) -> None:
         self._by_id: dict[str, WatchedLeg] = {}
         self._alike: defaultdict[bytes | tuple[str, str], list[tuple[WatchedLeg, HtlcTerms]]] = defaultdict(list)
-        self._known: dict[tuple[str, str], set[str]] = {}
-        for leg in legs:
-            self._known[_key(leg)] = {s.ref for s in leg.sightings if s.kind is SightingKind.STRAY}
-            terms = HtlcTerms.of(leg.leg.terms)
-            self._by_id[htlc.id_of(terms)] = leg
+        self._told: dict[tuple[str, str], set[str]] = {}
+        for leg, (lock_id, terms) in legs:
+            self._by_id[lock_id] = leg
             self._alike[terms.hashlock].append((leg, terms))
             self._alike[terms.sender, terms.receiver].append((leg, terms))
 
@@ -168,7 +182,7 @@ class _Index:
 
     def _is_told(self, leg: WatchedLeg, lock_id: str) -> bool:
         """Whoever keeps sightings must not be made to keep as many as anybody likes."""
-        known = self._known[_key(leg)]
+        known = self._told.setdefault(_key(leg), {s.ref for s in leg.sightings if s.kind is SightingKind.STRAY})
         if len(known) < MOST_STRAYS:
             known.add(lock_id)
         return lock_id in known

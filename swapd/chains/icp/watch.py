@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
 from swapd.chains.icp.canister import LogTip, SwapCanister
 from swapd.chains.icp.errors import Untrusted
-from swapd.chains.icp.escrow import NANOSECONDS, Escrow, EscrowTerms
+from swapd.chains.icp.escrow import NANOSECONDS, EscrowTerms
 from swapd.chains.icp.log import Block, Log
 from swapd.chains.icp.stray import MOST_STRAYS, difference, found_in, resembles
+from swapd.chains.per_leg import PerLeg
 
 KINDS = {
     "swap_locked": SightingKind.LOCK,
@@ -26,6 +27,9 @@ KINDS = {
 
 FUNDING = "swap_funding"
 
+Names = tuple[bytes, EscrowTerms]
+"""Of a leg in the canister: its id there and its terms there."""
+
 
 class Watcher:
     """beat: seconds. The log stands still while nobody swaps, but time goes on, and with it what falls due: a cursor
@@ -36,6 +40,7 @@ class Watcher:
         self._log = Log(canister, most_blocks)
         self._beat = beat
         self._newest = LogTip(0, b"", 0)
+        self._names = PerLeg(self._name)
 
     async def tip(self) -> LogTip:
         """The end of the log. Raises Untrusted if it is behind what was certified before."""
@@ -56,42 +61,45 @@ class Watcher:
             raise Untrusted(f"the log has {tip.length} blocks, and had {cursor.height} before")
         if tip.length == cursor.height and tip.hash != last:
             raise Untrusted(f"block {cursor.height - 1} of the log is another than before")
-        return Scan(self._cursor(tip), tuple(await self._sightings(cursor.height, last, tip, legs)))
+        found = await self._sightings(cursor.height, last, tip, legs, self._names)
+        return Scan(self._cursor(tip), tuple(found))
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """See `HtlcChain.rescan`."""
         if not legs:
             return []
         tip = await self.tip()
-        return await self._sightings(min(leg.birth for leg in legs), None, tip, legs)
+        return await self._sightings(min(leg.birth for leg in legs), None, tip, legs, PerLeg(self._name))
 
     def _cursor(self, tip: LogTip) -> Cursor:
         second = tip.time_ns // NANOSECONDS
         return Cursor(tip.length, f"{tip.hash.hex()}@{second - second % self._beat}")
 
     async def _sightings(
-        self, start: int, before: bytes | None, tip: LogTip, legs: Sequence[WatchedLeg]
+        self, start: int, before: bytes | None, tip: LogTip, legs: Sequence[WatchedLeg], names: PerLeg[Names]
     ) -> list[Sighting]:
         index: _Index | None = None
         found: list[Sighting] = []
         with self._canister.agent.doubting():
             async for block in self._log.read(start, before, tip):
-                index = index or _Index(self._canister.escrow, legs)
+                index = index or _Index(names.of(legs))
                 found += index.sightings(block)
         return found  # not before the last block: only then they are proven
+
+    def _name(self, leg: WatchedLeg) -> Names:
+        terms = EscrowTerms.of(leg.leg.terms)
+        return self._canister.escrow.id_of(terms), terms
 
 
 class _Index:
     """Finds the legs that a block is about, in a time that does not depend on their number."""
 
-    def __init__(self, escrow: Escrow, legs: Iterable[WatchedLeg]) -> None:
+    def __init__(self, legs: Iterable[tuple[WatchedLeg, Names]]) -> None:
         self._by_id: dict[bytes, WatchedLeg] = {}
         self._alike: defaultdict[object, list[tuple[WatchedLeg, EscrowTerms]]] = defaultdict(list)
-        self._known: dict[tuple[str, str], set[str]] = {}
-        for leg in legs:
-            self._known[_key(leg)] = {s.ref for s in leg.sightings if s.kind is SightingKind.STRAY}
-            terms = EscrowTerms.of(leg.leg.terms)
-            self._by_id[escrow.id_of(terms)] = leg
+        self._told: dict[tuple[str, str], set[str]] = {}
+        for leg, (escrow_id, terms) in legs:
+            self._by_id[escrow_id] = leg
             self._alike[terms.hashlock].append((leg, terms))
             self._alike[terms.sender, terms.receiver].append((leg, terms))
 
@@ -119,7 +127,7 @@ class _Index:
 
     def _is_told(self, leg: WatchedLeg, ref: str) -> bool:
         """Whoever keeps sightings must not be made to keep as many as anybody likes."""
-        known = self._known[_key(leg)]
+        known = self._told.setdefault(_key(leg), {s.ref for s in leg.sightings if s.kind is SightingKind.STRAY})
         if len(known) < MOST_STRAYS:
             known.add(ref)
         return ref in known
