@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from swapd.coordinator.resting import is_at_rest
 from swapd.errors import SwapdError
 from swapd.store import Store
 
@@ -42,12 +43,13 @@ class Lifeboat:
         return self._boat is not None
 
     async def stock(self) -> bool:
-        """Take what is open on board; called while all is well, and once more when it is not, for what can be read.
-        False if it could not be read: then what was on board before still is, if anything was."""
+        """Take what is open and not at rest on board; called while all is well, and once more when it is not, for what
+        can be read. False if it could not be read: then what was on board before still is, if anything was."""
         if self.afloat:
             return False  # what it sent itself stands nowhere else
         try:
-            self._spare = await self.daemon.house.store.copy_open(self._spare)
+            now = self.daemon.house.clock()
+            self._spare = await self.daemon.house.store.copy_open(self._spare, lambda row: not is_at_rest(row, now))
         except SwapdError as error:
             log.warning("lifeboat.not_stocked", error=str(error))
             return False

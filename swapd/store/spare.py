@@ -6,6 +6,8 @@ it ends with the process.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import aliased
@@ -22,6 +24,9 @@ _LEFT_OUT = tuple(
 """The story is told in the database, and to others from there; and nothing new is answered without it."""
 
 
+_MOST_NAMED = 5_000
+"""Databases take some ten thousand parameters."""
+
 _WAIT_SECONDS = 15
 """For the one connection, which is held for moments only."""
 
@@ -37,10 +42,12 @@ async def make() -> AsyncEngine:
     return engine
 
 
-async def fill(engine: AsyncEngine, source: AsyncConnection) -> None:
-    """What is open now, in the place of what was."""
+async def fill(engine: AsyncEngine, source: AsyncConnection, names: Collection[str]) -> None:
+    """What is open now, in the place of what was. names: of these swaps alone, if they are few enough to be named."""
     watched = aliased(m.Swap)
     open_ids = select(watched.id).where(watched.watched)
+    if len(names) <= _MOST_NAMED:
+        open_ids = open_ids.where(watched.id.in_(names))
     its = aliased(m.Effect)
     effects = select(its.id).where(its.swap_id.in_(open_ids))
     which: dict[str, Which] = {

@@ -21,6 +21,7 @@ from swapd.store import schema
 from swapd.store import spare as spares
 from swapd.store.backup import BACKUP, Backup, write_backup
 from swapd.store.health import AWAY, Health, is_trouble, words
+from swapd.store.records import SwapRow
 from swapd.store.remembered import Remembered
 from swapd.store.restore import Owner, Restored
 from swapd.store.sealing import Sealer, seal, unseal
@@ -113,13 +114,18 @@ class Store:
                 url, source, owner, aside, first_index=first_index, replaces=replaces, actor=actor
             )
 
-    async def copy_open(self, spare: Store | None = None) -> Store:
+    async def copy_open(self, spare: Store | None = None, wanted: Callable[[SwapRow], bool] = lambda _: True) -> Store:
         """What is open at this moment, in memory. spare: an earlier one, to be filled anew; then its old state is kept
-        if this fails."""
+        if this fails. wanted: of these at least, and of all that has something unfinished or can not be read."""
         with _plain_errors():
             async with _bounded(COPY_SECONDS), self._reader.connect() as connection:
+                reading = Reading(connection, self._sealer, self.remembered)
+                unfinished, found = set(await reading.unfinished()), await reading.open_swaps()
+                names = [row.id for row in found.swaps if row.id in unfinished or wanted(row)]
                 made = spare or Store(await spares.make(), self._sealer, spare=True)
-                await spares.fill(made._engine, connection)
+                await spares.fill(
+                    made._engine, connection, [*names, *(damaged.key.partition("/")[0] for damaged in found.damaged)]
+                )
                 made.remembered.forget()
         return made
 

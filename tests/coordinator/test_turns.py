@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from swapd.errors import Unavailable
+from swapd.protocol.observation import ABSENT_VIEW
+from swapd.protocol.status import Status
+from swapd.protocol.terms import Role
 from swapd.store import Lease, Store
+from tests.coordinator.test_resting import long_after
 from tests.coordinator.world import Rooms
-from tests.store.store_samples import add_swap, get
+from tests.store.store_samples import LOCK, add_swap, decision, get, lease
 
 PATIENCE = 20
 
@@ -93,6 +97,23 @@ async def test_s6_an_old_copy_is_told_which_secrets_were_shown_and_that_it_is_ol
     first, second = [(await get(boat.house.store, each)).memory for each in (shown, kept)]
     assert (first.reveal_sent, first.restored) == (True, True)
     assert (second.reveal_sent, second.restored) == (False, True)
+    await daemon.lifeboat.close()
+
+
+async def test_s8_on_board_is_all_that_may_have_an_exit_and_what_rests_stays_ashore(rooms: Rooms) -> None:
+    resting, going, sent = [await add_swap(rooms.store) for _ in range(3)]
+    for swap_id in (resting, sent):
+        fence = await lease(rooms.store, swap_id)
+        async with rooms.store.write() as writing:
+            over = decision(LOCK, status=Status.EXPIRED) if swap_id == sent else decision(status=Status.EXPIRED)
+            row = await get(rooms.store, swap_id)
+            await writing.record_decision(row, fence, over, dict.fromkeys(Role, ABSENT_VIEW))
+    rooms.clock.now = long_after(await get(rooms.store, resting))
+    daemon = rooms.daemon()
+    assert await daemon.lifeboat.stock()
+    assert daemon.lifeboat._spare is not None
+    async with daemon.lifeboat._spare.read() as reading:
+        assert {row.id for row in (await reading.open_swaps()).swaps} == {going, sent}
     await daemon.lifeboat.close()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from store_samples import LOCK, START, add_swap, decide_on, decision, get, get_effects, lease, make_tx
 
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind
 from swapd.protocol.terms import Role
 from swapd.store import Store
+from swapd.store import spare as spares
 
 
 async def test_what_is_open_can_be_worked_on_in_memory_and_the_database_knows_nothing_of_it(store: Store) -> None:
@@ -43,6 +45,20 @@ async def test_what_is_open_can_be_worked_on_in_memory_and_the_database_knows_no
     assert await store.copy_open(spare) is spare, "filled anew"
     assert [a.tx.txid for a in (await get_effects(spare, swap_id))[LOCK.key].attempts] == ["tx"]
     await asyncio.gather(*(get(spare, swap_id) for _ in range(10)), _writes(spare), _writes(spare))
+    await spare.close()
+
+
+async def test_a_copy_of_some_swaps_has_these_alone_and_with_too_many_to_name_it_has_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await add_swap(store), await add_swap(store)
+    spare = await store.copy_open(wanted=lambda row: row.id == one)
+    async with spare.read() as tx:
+        assert [row.id for row in (await tx.open_swaps()).swaps] == [one]
+    monkeypatch.setattr(spares, "_MOST_NAMED", 0)
+    await store.copy_open(spare, wanted=lambda row: row.id == one)
+    async with spare.read() as tx:
+        assert {row.id for row in (await tx.open_swaps()).swaps} == {one, other}
     await spare.close()
 
 
