@@ -121,11 +121,10 @@ class Store:
             async with _bounded(COPY_SECONDS), self._reader.connect() as connection:
                 reading = Reading(connection, self._sealer, self.remembered)
                 unfinished, found = set(await reading.unfinished()), await reading.open_swaps()
-                names = [row.id for row in found.swaps if row.id in unfinished or wanted(row)]
+                named = {row.id for row in found.swaps if row.id in unfinished or wanted(row)}
+                named |= {damaged.key.partition("/")[0] for damaged in found.damaged}
                 made = spare or Store(await spares.make(), self._sealer, spare=True)
-                await spares.fill(
-                    made._engine, connection, [*names, *(damaged.key.partition("/")[0] for damaged in found.damaged)]
-                )
+                await spares.fill(made._engine, connection, named)
                 made.remembered.forget()
         return made
 
