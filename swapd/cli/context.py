@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
+import uvloop
 
 from swapd.chains.registry import REGISTRY
 from swapd.coordinator.house import House, Market
@@ -57,7 +58,7 @@ def command(function: Callable[Concatenate[Context, P], Coroutine[Any, Any, int 
         context = click.get_current_context().find_object(Context)
         assert context is not None  # noqa: S101 - made by the group that every command hangs on
         try:
-            code = asyncio.run(function(context, *args, **kwargs))
+            code = uvloop.run(function(context, *args, **kwargs))
         except SwapdError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:

@@ -161,9 +161,9 @@ async def _store(
     """Check what needs both chains, and write it down. age: seconds since which others may have known the terms."""
     async with house.store.read() as reading:  # before the balances: what is paid meanwhile counts in one of the two
         promised = await reading.reserved(house.clock())
-    needs = await needs_of(house, terms.legs)
+    looks = asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
+    needs, clocks = await asyncio.gather(needs_of(house, terms.legs), looks)
     needs.require(promised)
-    clocks = await asyncio.gather(*(house.chain(leg.terms.chain).clock() for leg in terms.legs))
     for leg, clock in zip(terms.legs, clocks, strict=True):
         if why := house.drift(leg.terms.chain, clock.time):
             raise Rejected(why)

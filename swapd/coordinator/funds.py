@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -43,13 +44,17 @@ async def needs_of(house: House, legs: Iterable[Leg]) -> Needs:
     """Asks the chains. What is promised is another question, and the answer to that may change meanwhile."""
     needs: Counter[str] = Counter()
     balances: dict[str, int] = {}
-    for leg in legs:
-        chain = house.chain(leg.terms.chain)
-        costs = await chain.costs(leg)
+    for costs, held in await asyncio.gather(*(_of_leg(house, leg) for leg in legs)):
         needs.update(costs)
-        if any(costs.values()):
-            balances.update(await chain.balances())
+        balances.update(held)
     return Needs(needs, balances)
+
+
+async def _of_leg(house: House, leg: Leg) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """What it costs; and, if that is anything, what the wallets on its chain hold."""
+    chain = house.chain(leg.terms.chain)
+    costs = await chain.costs(leg)
+    return costs, await chain.balances() if any(costs.values()) else {}
 
 
 async def require_leg_funds(house: House, leg: Leg) -> None:

@@ -101,12 +101,12 @@ class Reconciler:
     async def _unread(self, swap_id: str) -> list[str]:
         """Chains on which the swap's past is not known. A swap that is new to this process is looked for at once."""
         async with self.house.store.read() as reading:
-            terms = (await reading.swap(swap_id)).terms
-        watchers = [self.gate.watchers[n] for leg in terms.legs if (n := leg.terms.chain) in self.gate.watchers]
+            row = await reading.swap(swap_id)
+        watchers = [self.gate.watchers[n] for leg in row.terms.legs if (n := leg.terms.chain) in self.gate.watchers]
         # where a view needs no sighting, exits must not wait for a scan: it may be long, or fail on somebody's account
         needed = [watcher for watcher in watchers if not self.house.chain(watcher.name).sees_all]
         for watcher in needed:
-            await watcher.meet(swap_id)
+            await watcher.meet(row)
         return [watcher.name for watcher in needed if not watcher.knows(swap_id)]
 
     def _worth_watching(self, row: SwapRow, status: Status, seen: Look) -> bool:

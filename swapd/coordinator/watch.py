@@ -110,13 +110,13 @@ class Watcher:
         async with self._one_at_a_time:
             return await self._look_once()
 
-    async def meet(self, swap_id: str) -> None:
+    async def meet(self, row: SwapRow) -> None:
         """Look for a swap that this process has not looked for yet. Not if a look has just failed, or is about to fail
         again: many swaps do not wait for a chain that hangs one after the other, since their other exits wait too."""
-        if not self.knows(swap_id) and not self._hangs:
+        if not self.knows(row.id) and not self._hangs:
             async with self._one_at_a_time:
-                if not self.knows(swap_id) and not self._just_failed:
-                    await self._look_once()
+                if not self.knows(row.id) and not self._just_failed:
+                    await self._look_once(None if self.trouble else row)
 
     @property
     def _just_failed(self) -> bool:
@@ -127,12 +127,16 @@ class Watcher:
         """The last look failed, and that was a moment ago or the next one does not end."""
         return self._just_failed or (self._failed_at is not None and self._one_at_a_time.locked())
 
-    async def _look_once(self) -> bool:
+    async def _look_once(self, newcomer: SwapRow | None = None) -> bool:
+        """newcomer: look for this one alone."""
         try:
             if not self._started:
                 await self.start()
-            woken = await self._look()
-            woken |= await self._read_clock()
+            if newcomer is None:
+                woken = await self._look()
+                woken |= await self._read_clock()
+            else:
+                woken = await self._look_for(newcomer)
         except SwapdError as error:
             if not self.trouble:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
@@ -146,6 +150,17 @@ class Watcher:
             log.info("chain.healthy", chain=self.name)
         self.trouble, self._failed_at = "", None
         return woken
+
+    async def _look_for(self, newcomer: SwapRow) -> bool:
+        """Its past. What comes after that, and what is pending, the next look shows with what there is of all others:
+        it goes on from where the last one ended, and that is not later than now."""
+        strangers = [leg for leg in self._legs([newcomer]) if not leg.sightings]
+        early = await self.house.chain(self.name).rescan(strangers) if strangers else []
+        if early:
+            async with self.house.store.write() as writing:
+                await writing.add_sightings(self.name, early)
+        self._met.add(newcomer.id)
+        return bool(early)
 
     async def _read_clock(self) -> bool:
         """True if ours was set back: what is due was written down by the old one, so all of it is made due now."""

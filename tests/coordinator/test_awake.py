@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from swapd.chains.base import Cursor, Scan, Sighting, SightingKind, WatchedLeg
+from swapd.chains.base import ChainClock, Cursor, Scan, Sighting, SightingKind, Tip, WatchedLeg
 from swapd.coordinator.execute import RETRY_SECONDS, Executor
+from swapd.coordinator.places import Places
 from swapd.coordinator.resting import is_at_rest
 from swapd.coordinator.watch import DEEPEST, Watcher
 from swapd.protocol.observation import ABSENT_VIEW
@@ -17,7 +18,7 @@ from swapd.protocol.terms import Role
 from swapd.store import Lease
 from tests.coordinator.test_resting import FINAL, at_the_end, long_after
 from tests.coordinator.world import Away, Rooms
-from tests.store.store_samples import add_swap, decision, get, lease
+from tests.store.store_samples import START, add_swap, decision, get, lease
 
 
 class Death(BaseException):
@@ -91,3 +92,56 @@ async def test_blocks_are_read_for_all_and_mempools_for_what_does_not_rest(
         monkeypatch.setattr(Away, each.__name__, each, raising=False)
     await Watcher(rooms.house, "bitcoin")._look()
     assert asked == {"scan": {resting, going}, "mempool": {going}}
+
+
+async def test_a_newcomer_is_looked_for_alone_from_its_birth_and_the_cursor_stays(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at everything for each swap that is made would be one look too many for each of those that are there."""
+    first = await get(rooms.store, await add_swap(rooms.store))
+    asked: list[tuple[str, set[str]]] = []
+    found: list[Sighting] = []
+
+    async def start(_: object) -> None:
+        pass
+
+    async def resume(_: object, live: object) -> None:
+        pass
+
+    async def clock(_: object) -> ChainClock:
+        return ChainClock(Tip(1, "block", START), START)
+
+    async def scan(_: object, cursor: object, legs: Sequence[WatchedLeg]) -> Scan:
+        asked.append(("scan", {leg.swap_id for leg in legs}))
+        return Scan(Cursor(1, "block"))
+
+    async def mempool(_: object, legs: object) -> list[Sighting]:
+        return []
+
+    async def rescan(_: object, legs: Sequence[WatchedLeg]) -> list[Sighting]:
+        asked.append(("rescan", {leg.swap_id for leg in legs}))
+        return found
+
+    for each in (start, resume, clock, scan, mempool, rescan):
+        monkeypatch.setattr(Away, each.__name__, each, raising=False)
+    monkeypatch.setattr(Places, "look", start)
+    watcher = Watcher(rooms.house, "bitcoin")
+    await watcher.meet(first)
+    assert asked == [("rescan", {first.id}), ("scan", {first.id})], "nothing was looked at yet: so all of it"
+    assert not watcher.trouble
+
+    asked.clear()
+    newcomer = await get(rooms.store, await add_swap(rooms.store))
+    role = next(leg.role for leg in newcomer.terms.legs if leg.terms.chain == "bitcoin")
+    found.append(Sighting(newcomer.id, role, SightingKind.LOCK, "lock:0", "lock", "block", 1))
+    await watcher.meet(newcomer)
+    assert asked == [("rescan", {newcomer.id})]
+    assert watcher.knows(newcomer.id)
+    assert (await get(rooms.store, newcomer.id)).sightings == tuple(found)
+    await watcher.meet(newcomer)
+    assert len(asked) == 1
+
+    asked.clear()
+    found.clear()
+    await watcher.look()
+    assert asked == [("scan", {first.id, newcomer.id})], "what was looked for before is not looked for again"

@@ -158,13 +158,14 @@ async def test_what_the_lifeboat_did_is_not_overwritten_while_it_is_at_sea(rooms
 
 async def test_s8_many_swaps_wait_for_a_chain_that_hangs_once_and_not_one_after_the_other(rooms: Rooms) -> None:
     watcher, chain = rooms.daemon().watchers["bitcoin"], rooms.chains["bitcoin"]
-    await asyncio.gather(*(watcher.meet(f"swap {number}") for number in range(8)))
+    rows = [await get(rooms.store, await add_swap(rooms.store)) for _ in range(8)]
+    await asyncio.gather(*(watcher.meet(row) for row in rows))
     assert chain.asked == 1
-    await watcher.meet("another")
+    await watcher.meet(rows[0])
     assert chain.asked == 1, "a moment ago it did not answer"
     looking = asyncio.create_task(watcher.look())
     await asyncio.sleep(0)
-    await watcher.meet("and another")
+    await watcher.meet(rows[1])
     assert not looking.done(), "nobody waits for a look that will fail as the last one did"
     await looking
 
