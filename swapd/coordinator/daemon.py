@@ -181,9 +181,9 @@ class Daemon:
                 *(self._reconcile(Lease(i, fence)) for i, fence in fences.items() if fence is not None)
             )
         crashpoint("daemon.begun")
+        self.settle()
         self.gate.starting = False
         await self._make_due()
-        self.settle()
         await self.lifeboat.stock()
 
     async def sweep(self) -> None:
