@@ -6,8 +6,10 @@ APScheduler only wakes: it holds no job of value, so nothing is lost with it. Wh
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -30,6 +32,15 @@ log = structlog.get_logger()
 
 AT_ONCE = 8
 """Swaps reconciled at the same time: most of each is waiting for a node."""
+
+
+CLOCK_STEP = 1
+"""Seconds by which the clock of the wall is set back and not merely slowed down."""
+
+
+def _ahead() -> float:
+    """Seconds by which it is ahead of the clock that is never set."""
+    return datetime.now(UTC).timestamp() - time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -95,12 +106,14 @@ class Daemon:
         scheduler.start()
         log.info("daemon.running", worker=self.worker, chains=sorted(self.house.markets))
         loop = asyncio.create_task(self._loop())
+        ward = asyncio.create_task(self._ward(scheduler))
         told = asyncio.create_task(self.stopping.wait())
         try:
             await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             scheduler.shutdown(wait=False)
             told.cancel()
+            ward.cancel()
             _, unfinished = await asyncio.wait({loop}, timeout=self.pace.stop)
             for task in unfinished:
                 log.warning("daemon.cut_short", after=self.pace.stop)  # safe at any line: see `execute.py`
@@ -115,6 +128,18 @@ class Daemon:
             self._wake.clear()
             await self.turn()
             await self._wake.wait()
+
+    async def _ward(self, scheduler: AsyncIOScheduler) -> None:
+        """The scheduler goes by the clock of the wall: set back by an hour, it would wake nothing for an hour."""
+        before = _ahead()
+        while True:
+            await asyncio.sleep(self.pace.tick)
+            ahead = _ahead()
+            if ahead < before - CLOCK_STEP:
+                log.warning("clock.set_back", seconds=round(before - ahead))
+                for job in scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))
+            before = ahead
 
     async def turn(self) -> None:
         """All that can be done now. While the database is in trouble that is to find out whether it still is, and the

@@ -21,6 +21,7 @@ import structlog
 
 from swapd.coordinator.resting import is_at_rest
 from swapd.errors import SwapdError
+from swapd.protocol.status import Status
 from swapd.store import Store
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ class Lifeboat:
             return False  # what it sent itself stands nowhere else
         try:
             now = self.daemon.house.clock()
-            self._spare = await self.daemon.house.store.copy_open(self._spare, lambda row: not is_at_rest(row, now))
+            self._spare = await self.daemon.house.store.copy_open(
+                self._spare,
+                # of what failed a lock may come back that a reorganisation took, with its claim
+                lambda row: row.status is Status.FAILED or not is_at_rest(row, now),
+            )
         except SwapdError as error:
             log.warning("lifeboat.not_stocked", error=str(error))
             return False

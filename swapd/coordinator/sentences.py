@@ -70,6 +70,9 @@ _TELL: dict[str, Callable[[dict[str, Any]], str]] = {
     "dispute forced": lambda data: (
         f"dispute {data['dispute']} was decided, and what is locked goes back: {data['why']}"
     ),
+    "signed by its owner": lambda data: (
+        f"the owner of the {data['role']} leg handed in its {data['effect']}, signed: {data['txid']}"
+    ),
     "consent given": lambda data: f"the receiver of the {data['role']} leg, {data['by']}, gives it back",
     "approval given": lambda data: f"{data['by']} approved it",
     "approval withdrawn": lambda data: f"{data['by']} took its approval back",

@@ -55,6 +55,8 @@ class Watcher:
     _read_at: int = 0
     _failed_at: float | None = None
     """When the last look failed, by a clock that is never set; None if it did not."""
+    _newcomers: dict[str, SwapRow] = field(default_factory=dict)
+    """Whose reconciliation waits until they were looked for."""
     _restless: Restless = field(default_factory=Restless)
     _nodes: str = ""
     """What the chain itself says against resting anything new on its nodes."""
@@ -113,10 +115,15 @@ class Watcher:
     async def meet(self, row: SwapRow) -> None:
         """Look for a swap that this process has not looked for yet. Not if a look has just failed, or is about to fail
         again: many swaps do not wait for a chain that hangs one after the other, since their other exits wait too."""
-        if not self.knows(row.id) and not self._hangs:
-            async with self._one_at_a_time:
+        if self.knows(row.id) or self._hangs:
+            return
+        self._newcomers[row.id] = row
+        try:
+            async with self._one_at_a_time:  # whoever comes first looks for all that wait
                 if not self.knows(row.id) and not self._just_failed:
-                    await self._look_once(None if self.trouble else row)
+                    await self._look_once(() if self.trouble else tuple(self._newcomers.values()))
+        finally:
+            self._newcomers.pop(row.id, None)
 
     @property
     def _just_failed(self) -> bool:
@@ -127,16 +134,16 @@ class Watcher:
         """The last look failed, and that was a moment ago or the next one does not end."""
         return self._just_failed or (self._failed_at is not None and self._one_at_a_time.locked())
 
-    async def _look_once(self, newcomer: SwapRow | None = None) -> bool:
-        """newcomer: look for this one alone."""
+    async def _look_once(self, newcomers: Sequence[SwapRow] = ()) -> bool:
+        """newcomers: look for these alone."""
         try:
             if not self._started:
                 await self.start()
-            if newcomer is None:
+            if newcomers:
+                woken = await self._look_for(newcomers)
+            else:
                 woken = await self._look()
                 woken |= await self._read_clock()
-            else:
-                woken = await self._look_for(newcomer)
         except SwapdError as error:
             if not self.trouble:
                 log.warning("chain.unhealthy", chain=self.name, reason=str(error))
@@ -151,15 +158,15 @@ class Watcher:
         self.trouble, self._failed_at = "", None
         return woken
 
-    async def _look_for(self, newcomer: SwapRow) -> bool:
-        """Its past. What comes after that, and what is pending, the next look shows with what there is of all others:
+    async def _look_for(self, newcomers: Sequence[SwapRow]) -> bool:
+        """Their past. What comes after that, and what is pending, the next look shows with what there is of all others:
         it goes on from where the last one ended, and that is not later than now."""
-        strangers = [leg for leg in self._legs([newcomer]) if not leg.sightings]
+        strangers = [leg for leg in self._legs(newcomers) if not leg.sightings]
         early = await self.house.chain(self.name).rescan(strangers) if strangers else []
         if early:
             async with self.house.store.write() as writing:
                 await writing.add_sightings(self.name, early)
-        self._met.add(newcomer.id)
+        self._met.update(row.id for row in newcomers)
         return bool(early)
 
     async def _read_clock(self) -> bool:

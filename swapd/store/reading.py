@@ -118,7 +118,10 @@ class SwapReading(Asking):
         """Of those that swapd's own wallets fund a leg of, or that can not be read: everything that has not ended, and
         what has while a leg may still be paid for."""
         unpaid = m.Swap.id.in_(select(m.Leg.swap_id).where(m.Leg.state.in_(_UNPAID)))
-        found = union(select(m.Swap.id).where(GOING), select(m.Swap.id).where(m.Swap.watched, unpaid)).subquery()
+        damaged = m.Swap.status.not_in([each.value for each in Status])
+        found = union(
+            *(select(m.Swap.id).where(which) for which in (GOING, damaged, and_(m.Swap.watched, unpaid)))
+        ).subquery()
         ours = m.Swap.terms.not_like(_BROKERED)
         return await self._swaps(select(m.Swap.id).where(m.Swap.id.in_(select(found.c.id)), ours))
 

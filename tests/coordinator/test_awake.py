@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -134,14 +135,17 @@ async def test_a_newcomer_is_looked_for_alone_from_its_birth_and_the_cursor_stay
     newcomer = await get(rooms.store, await add_swap(rooms.store))
     role = next(leg.role for leg in newcomer.terms.legs if leg.terms.chain == "bitcoin")
     found.append(Sighting(newcomer.id, role, SightingKind.LOCK, "lock:0", "lock", "block", 1))
-    await watcher.meet(newcomer)
-    assert asked == [("rescan", {newcomer.id})]
+    others = [await get(rooms.store, await add_swap(rooms.store)) for _ in range(3)]
+    await asyncio.gather(*(watcher.meet(row) for row in (newcomer, *others)))
+    waiting = {row.id for row in others}
+    assert asked == [("rescan", {newcomer.id}), ("rescan", waiting)], "once for all that waited for the first"
     assert watcher.knows(newcomer.id)
+    assert not watcher._newcomers
     assert (await get(rooms.store, newcomer.id)).sightings == tuple(found)
     await watcher.meet(newcomer)
-    assert len(asked) == 1
+    assert len(asked) == 2
 
     asked.clear()
     found.clear()
     await watcher.look()
-    assert asked == [("scan", {first.id, newcomer.id})], "what was looked for before is not looked for again"
+    assert asked == [("scan", {row.id for row in (first, newcomer, *others)})], "nobody is looked for twice"

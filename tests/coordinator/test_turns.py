@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
+from apscheduler.schedulers import base as schedulers
 
+from swapd.coordinator import daemon as daemons
+from swapd.coordinator.daemon import Daemon
 from swapd.errors import Unavailable
 from swapd.protocol.observation import ABSENT_VIEW
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Role
 from swapd.store import Lease, Store
 from tests.coordinator.test_resting import long_after
-from tests.coordinator.world import Rooms
+from tests.coordinator.world import PACE, Rooms
 from tests.store.store_samples import LOCK, add_swap, decision, get, lease
 
 PATIENCE = 20
@@ -177,3 +182,35 @@ class _Reconciles:
 
 async def _away(*_: object) -> Store:
     raise Unavailable("the database does not answer")
+
+
+# -- the clock of the wall
+
+
+async def test_s5_what_wakes_the_daemon_goes_on_when_the_clock_is_set_back(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shift = timedelta()
+
+    class Wall(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - shift
+
+    for module in (daemons, schedulers):
+        monkeypatch.setattr(module, "datetime", Wall)
+    daemon = Daemon(rooms.house, replace(PACE, tick=0.05), worker="worker")
+    woken = asyncio.Event()
+    monkeypatch.setattr(daemon, "_wake", woken)
+    monkeypatch.setattr(Daemon, "turn", _nothing)
+    running = asyncio.create_task(daemon.run())
+    await asyncio.sleep(0.5)
+    shift = timedelta(hours=1)
+    await asyncio.sleep(0.5)
+    woken.clear()
+    await asyncio.wait_for(woken.wait(), PATIENCE)
+    daemon.stop()
+    await running
+
+
+async def _nothing(_: object) -> None: ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swapd.chains.base import Health
 from swapd.coordinator.daemon import Daemon, Pace
 from swapd.coordinator.house import House, Market
 from swapd.coordinator.limits import Limits
@@ -37,6 +38,11 @@ class Away:
 
     async def rescan(self, legs: object) -> None:
         await self.start()
+
+    async def examine(self, now: int) -> list[Health]:
+        return []
+
+    async def close(self) -> None: ...
 
     def fingerprint(self, terms: LegTerms) -> str:
         return f"{self.name}-{terms.hashlock.hex()}"
