@@ -106,11 +106,15 @@ async def test_s6_an_old_copy_is_told_which_secrets_were_shown_and_that_it_is_ol
 
 
 async def test_s8_on_board_is_all_that_may_have_an_exit_and_what_rests_stays_ashore(rooms: Rooms) -> None:
-    resting, going, sent = [await add_swap(rooms.store) for _ in range(3)]
-    for swap_id in (resting, sent):
+    resting, going, sent, failed = [await add_swap(rooms.store) for _ in range(4)]
+    ends = {
+        resting: decision(status=Status.EXPIRED),
+        sent: decision(LOCK, status=Status.EXPIRED),
+        failed: decision(status=Status.FAILED),
+    }
+    for swap_id, over in ends.items():
         fence = await lease(rooms.store, swap_id)
         async with rooms.store.write() as writing:
-            over = decision(LOCK, status=Status.EXPIRED) if swap_id == sent else decision(status=Status.EXPIRED)
             row = await get(rooms.store, swap_id)
             await writing.record_decision(row, fence, over, dict.fromkeys(Role, ABSENT_VIEW))
     rooms.clock.now = long_after(await get(rooms.store, resting))
@@ -118,7 +122,7 @@ async def test_s8_on_board_is_all_that_may_have_an_exit_and_what_rests_stays_ash
     assert await daemon.lifeboat.stock()
     assert daemon.lifeboat._spare is not None
     async with daemon.lifeboat._spare.read() as reading:
-        assert {row.id for row in (await reading.open_swaps()).swaps} == {going, sent}
+        assert {row.id for row in (await reading.open_swaps()).swaps} == {going, sent, failed}
     await daemon.lifeboat.close()
 
 

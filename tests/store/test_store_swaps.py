@@ -327,6 +327,17 @@ async def test_a_damaged_row_is_named_and_does_not_hide_the_others(store: Store,
             await tx.reserved(START)
 
 
+async def test_a_damaged_status_stops_the_count_although_all_of_it_is_paid(store: Store, raw_sql: RawSql) -> None:
+    bad = await add_swap(store)
+    await raw_sql.run("UPDATE legs SET state = 'locked' WHERE swap_id = :id", id=bad)
+    async with store.read() as tx:
+        assert await tx.reserved(START) == {}
+    await raw_sql.run("UPDATE swaps SET status = 'rich' WHERE id = :id", id=bad)
+    async with store.read() as tx:
+        with pytest.raises(DamagedRow, match=bad):
+            await tx.reserved(START)
+
+
 async def test_a_record_planted_by_somebody_without_the_seed_is_damaged(url: str, store: Store) -> None:
     thief = await Store.open(url, AesSealer(b"thief's key is not the vault's !"))
     async with thief.write() as tx:
