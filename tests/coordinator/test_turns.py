@@ -206,7 +206,7 @@ async def test_s5_what_wakes_the_daemon_goes_on_when_the_clock_is_set_back(
     daemon = Daemon(rooms.house, replace(PACE, tick=0.05), worker="worker")
     woken = asyncio.Event()
     monkeypatch.setattr(daemon, "_wake", woken)
-    for work in ("turn", "sweep", "_look", "_tell"):
+    for work in ("turn", "_sweep", "_look", "_tell"):
         monkeypatch.setattr(Daemon, work, _nothing)
     running = asyncio.create_task(daemon.run())
     await asyncio.wait_for(woken.wait(), PATIENCE)
