@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -75,6 +76,7 @@ class Daemon:
     lifeboat: Lifeboat = field(init=False)
     observatory: Observatory = field(init=False)
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _jobs: set[asyncio.Task[None]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.watchers = {name: Watcher(self.house, name) for name in self.house.markets}
@@ -99,10 +101,12 @@ class Daemon:
         for name, market in self.house.markets.items():
             for each in (self.watchers[name], self.intakes.get(name)):
                 if each is not None:
-                    scheduler.add_job(self._look, "interval", [name, each], seconds=market.poll_seconds)
+                    scheduler.add_job(
+                        self._woken, "interval", [partial(self._look, name, each)], seconds=market.poll_seconds
+                    )
         scheduler.add_job(self._wake.set, "interval", seconds=self.pace.tick, name="tick")
-        scheduler.add_job(self._sweep, "interval", seconds=self.pace.sweep, name="sweep")
-        scheduler.add_job(self._tell, "interval", seconds=HEALTH_SECONDS, name="health")
+        scheduler.add_job(self._woken, "interval", [self._sweep], seconds=self.pace.sweep, name="sweep")
+        scheduler.add_job(self._woken, "interval", [self._tell], seconds=HEALTH_SECONDS, name="health")
         scheduler.start()
         log.info("daemon.running", worker=self.worker, chains=sorted(self.house.markets))
         loop = asyncio.create_task(self._loop())
@@ -114,7 +118,7 @@ class Daemon:
             scheduler.shutdown(wait=False)
             told.cancel()
             ward.cancel()
-            _, unfinished = await asyncio.wait({loop}, timeout=self.pace.stop)
+            _, unfinished = await asyncio.wait({loop, *self._jobs}, timeout=self.pace.stop)
             for task in unfinished:
                 log.warning("daemon.cut_short", after=self.pace.stop)  # safe at any line: see `execute.py`
                 task.cancel()
@@ -122,6 +126,18 @@ class Daemon:
             await self._end()
         if not loop.cancelled():
             loop.result()
+
+    async def _woken(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """What the scheduler starts. When it is shut down it cancels that, and waits for nothing: so it is kept here
+        until it has let go of the database, whose driver may never end if it is cancelled once more meanwhile."""
+        task = asyncio.create_task(work())
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not self.stopping.is_set():
+                raise  # else it is the scheduler
 
     async def _loop(self) -> None:
         while not self.stopping.is_set():
@@ -244,9 +260,6 @@ class Daemon:
             lines = await self.health.look()
             if self.tell is not None:
                 self.tell(lines, self.house.clock())
-        except asyncio.CancelledError:
-            if not self.stopping.is_set():
-                raise  # else it is the scheduler, which is shut down
         except OSError as error:
             log.error("health.not_told", error=str(error))
 
@@ -273,10 +286,6 @@ class Daemon:
     async def _look(self, name: str, looker: Watcher | Intake) -> None:
         try:
             woken = await looker.look()
-        except asyncio.CancelledError:
-            if not self.stopping.is_set():
-                raise
-            return  # the scheduler ends what it woke when it is shut down
         except SwapdError as error:
             log.error("look.failed", chain=name, error=str(error))
             return

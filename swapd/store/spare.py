@@ -37,8 +37,12 @@ async def make() -> AsyncEngine:
     engine = create_async_engine("sqlite+aiosqlite:///:memory:", hide_parameters=True, **pool)
     event.listen(engine.sync_engine, "connect", engines.take_begin_over)
     event.listen(engine.sync_engine, "begin", engines.begin_sqlite)
-    async with engines.writing(engine).begin() as connection:
-        await connection.run_sync(m.Base.metadata.create_all)
+    try:
+        async with engines.writing(engine).begin() as connection:
+            await connection.run_sync(m.Base.metadata.create_all)
+    except BaseException:
+        await engine.dispose()
+        raise
     return engine
 
 

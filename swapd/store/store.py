@@ -124,7 +124,12 @@ class Store:
                 named = {row.id for row in found.swaps if row.id in unfinished or wanted(row)}
                 named |= {damaged.key.partition("/")[0] for damaged in found.damaged}
                 made = spare or Store(await spares.make(), self._sealer, spare=True)
-                await spares.fill(made._engine, connection, named)
+                try:
+                    await spares.fill(made._engine, connection, named)
+                except BaseException:
+                    if made is not spare:
+                        await made.close()
+                    raise
                 made.remembered.forget()
         return made
 

@@ -218,4 +218,31 @@ async def test_s5_what_wakes_the_daemon_goes_on_when_the_clock_is_set_back(
     await running
 
 
+# -- the end
+
+
+async def test_the_daemon_ends_when_what_it_woke_has_let_go_of_the_database(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def sweeps(_: Daemon) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            let_go.set()
+
+    for work in ("turn", "_look", "_tell"):
+        monkeypatch.setattr(Daemon, work, _nothing)
+    monkeypatch.setattr(Daemon, "_sweep", sweeps)
+    daemon = Daemon(rooms.house, replace(PACE, sweep=0.05), worker="worker")
+    running = asyncio.create_task(daemon.run())
+    await asyncio.wait_for(begun.wait(), PATIENCE)
+    daemon.stop()
+    await asyncio.wait_for(running, PATIENCE)
+    assert let_go.is_set()
+
+
 async def _nothing(*_: object) -> None: ...

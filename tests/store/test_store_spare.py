@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from store_samples import LOCK, START, add_swap, decide_on, decision, get, get_effects, lease, make_tx
@@ -10,7 +11,10 @@ from store_samples import LOCK, START, add_swap, decide_on, decision, get, get_e
 from swapd.chains.base import Cursor, Scan, Sighting, SightingKind
 from swapd.protocol.terms import Role
 from swapd.store import Store
+from swapd.store import models as m
 from swapd.store import spare as spares
+
+PATIENCE = 20
 
 
 async def test_what_is_open_can_be_worked_on_in_memory_and_the_database_knows_nothing_of_it(store: Store) -> None:
@@ -46,6 +50,36 @@ async def test_what_is_open_can_be_worked_on_in_memory_and_the_database_knows_no
     assert [a.tx.txid for a in (await get_effects(spare, swap_id))[LOCK.key].attempts] == ["tx"]
     await asyncio.gather(*(get(spare, swap_id) for _ in range(10)), _writes(spare), _writes(spare))
     await spare.close()
+
+
+@pytest.mark.parametrize("step", ["create_all", "copy_rows"])
+async def test_a_copy_that_could_not_be_made_leaves_nothing_behind_and_an_earlier_one_as_it_was(
+    store: Store, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    swap_id = await add_swap(store)
+    earlier = await store.copy_open()
+    before = _connections()
+    with monkeypatch.context() as patched:
+        patched.setattr(spares if step == "copy_rows" else m.Base.metadata, step, _ends)
+        with pytest.raises(asyncio.CancelledError):
+            await store.copy_open()
+        if step == "copy_rows":
+            with pytest.raises(asyncio.CancelledError):
+                await store.copy_open(earlier)
+    for thread in _connections() - before:
+        await asyncio.to_thread(thread.join, PATIENCE)
+        assert not thread.is_alive()
+    assert (await get(earlier, swap_id)).id == swap_id
+    await earlier.close()
+
+
+def _connections() -> set[threading.Thread]:
+    """Each of SQLite's has one."""
+    return {thread for thread in threading.enumerate() if "_connection_worker" in thread.name}
+
+
+def _ends(*_: object, **__: object) -> None:
+    raise asyncio.CancelledError
 
 
 async def test_a_copy_of_some_swaps_has_these_alone_and_with_too_many_to_name_it_has_all(
