@@ -222,10 +222,10 @@ class Daemon:
                 *(self._reconcile(Lease(i, fence)) for i, fence in fences.items() if fence is not None)
             )
         crashpoint("daemon.begun")
+        await self.lifeboat.stock()  # nothing new before there are exits for it whatever becomes of the database
         self.settle()
         self.gate.starting = False
         await self._make_due()
-        await self.lifeboat.stock()
 
     async def sweep(self) -> None:
         """Read all of it anew, so that damage to the database is found, and make due what has to be looked at however

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -50,6 +50,9 @@ class Watcher:
     _started: bool = False
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _met: set[str] = field(default_factory=set)
+    _forgotten: set[str] = field(default_factory=set)
+    """Since the look that is under way began."""
+    _looked: bool = False
     _hints: frozenset[Sighting] = frozenset()
     _time: int | None = None
     _read_at: int = 0
@@ -88,6 +91,7 @@ class Watcher:
     def forget(self, swap_id: str) -> None:
         """Its sightings are gone from the database: it is looked for from its birth, as after a start."""
         self._met.discard(swap_id)
+        self._forgotten.add(swap_id)
 
     def resumed(self) -> None:
         """The chain is started, and keeps what it has to keep: another watcher saw to it."""
@@ -136,6 +140,7 @@ class Watcher:
 
     async def _look_once(self, newcomers: Sequence[SwapRow] = ()) -> bool:
         """newcomers: look for these alone."""
+        self._forgotten.clear()
         try:
             if not self._started:
                 await self.start()
@@ -161,12 +166,12 @@ class Watcher:
     async def _look_for(self, newcomers: Sequence[SwapRow]) -> bool:
         """Their past. What comes after that, and what is pending, the next look shows with what there is of all others:
         it goes on from where the last one ended, and that is not later than now."""
-        strangers = [leg for leg in self._legs(newcomers) if not leg.sightings]
+        strangers = self._legs(newcomers)
         early = await self.house.chain(self.name).rescan(strangers) if strangers else []
         if early:
             async with self.house.store.write() as writing:
                 await writing.add_sightings(self.name, early)
-        self._met.update(row.id for row in newcomers)
+        self._met |= {row.id for row in newcomers} - self._forgotten
         return bool(early)
 
     async def _read_clock(self) -> bool:
@@ -196,15 +201,19 @@ class Watcher:
         rows = {row.id: row for row in found.swaps}
         restless = self._restless.of(found.swaps, self.house.clock())
         legs = self._legs(found.swaps)
-        # what happened since a cursor that can not be read is looked for from the birth of each leg
-        strangers = [leg for leg in legs if lost or (leg.swap_id not in self._met and not leg.sightings)]
+        # What happened since a cursor that can not be read is looked for from the birth of each leg. At the first look
+        # a leg with sightings was looked for before the start, up to the cursor; later another worker may have moved
+        # that past what it did not look for yet.
+        strangers = [
+            leg for leg in legs if lost or (leg.swap_id not in self._met and (self._looked or not leg.sightings))
+        ]
         early = await chain.rescan(strangers) if strangers else []
         scan = await chain.scan(cursor, legs)
         # Whatever is pending of what is at rest can wait for its block.
         hints = frozenset(await chain.mempool(_with(self._legs(restless), (*early, *scan.sightings))))
         moved = cursor is None or scan.cursor.hash != cursor.hash
         if not (early or moved or hints - self._hints):
-            self._met, self._hints = set(rows), hints
+            self._looked_for(rows, hints)
             return False
         woken = {sighting.swap_id for sighting in (*early, *scan.sightings, *(hints - self._hints))}
         if scan.fork is not None:
@@ -220,9 +229,11 @@ class Watcher:
             await writing.add_sightings(self.name, [*early, *(hints - self._hints)])
             await writing.touch(woken)
         crashpoint("watch.stored")
-        self._hints = hints
-        self._met = set(rows)
+        self._looked_for(rows, hints)
         return bool(woken)
+
+    def _looked_for(self, rows: Collection[str], hints: frozenset[Sighting]) -> None:
+        self._met, self._hints, self._looked = {*rows} - self._forgotten, hints, True
 
     def _shaken(self, rows: Sequence[SwapRow], fork: int) -> set[str]:
         """Swaps that a reorganisation may have changed, even one that is deeper than what was told of it."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from swapd.chains.base import ChainClock, Cursor, Scan, Sighting, SightingKind, Tip, WatchedLeg
+from swapd.chains.base import Sighting, SightingKind
 from swapd.coordinator.execute import RETRY_SECONDS, Executor
 from swapd.coordinator.places import Places
 from swapd.coordinator.resting import is_at_rest
@@ -16,10 +15,10 @@ from swapd.coordinator.watch import DEEPEST, Watcher
 from swapd.protocol.observation import ABSENT_VIEW
 from swapd.protocol.status import Status
 from swapd.protocol.terms import Role
-from swapd.store import Lease
+from swapd.store import Lease, SwapRow
 from tests.coordinator.test_resting import FINAL, at_the_end, long_after
-from tests.coordinator.world import Away, Rooms
-from tests.store.store_samples import START, add_swap, decision, get, lease
+from tests.coordinator.world import Calm, Rooms
+from tests.store.store_samples import add_swap, decision, get, lease
 
 
 class Death(BaseException):
@@ -64,9 +63,7 @@ async def test_s7_a_fork_wakes_what_was_seen_near_it_although_it_rests(rooms: Ro
     assert Watcher(rooms.house, other)._shaken([going], fork) == {row.id}
 
 
-async def test_blocks_are_read_for_all_and_mempools_for_what_does_not_rest(
-    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_blocks_are_read_for_all_and_mempools_for_what_does_not_rest(rooms: Rooms) -> None:
     """Whatever is pending of a swap at rest can wait for its block; whatever is in a block can not."""
     resting, going = [await add_swap(rooms.store) for _ in range(2)]
     fence = await lease(rooms.store, resting)
@@ -76,76 +73,88 @@ async def test_blocks_are_read_for_all_and_mempools_for_what_does_not_rest(
         await writing.record_decision(await get(rooms.store, resting), fence, over, views)
         await writing.release(Lease(resting, fence))
     rooms.clock.now = long_after(await get(rooms.store, resting))
-    asked: dict[str, set[str]] = {}
-
-    async def scan(_: object, cursor: object, legs: Sequence[WatchedLeg]) -> Scan:
-        asked["scan"] = {leg.swap_id for leg in legs}
-        return Scan(Cursor(1, "block"))
-
-    async def mempool(_: object, legs: Sequence[WatchedLeg]) -> list[Sighting]:
-        asked["mempool"] = {leg.swap_id for leg in legs}
-        return []
-
-    async def rescan(_: object, legs: object) -> list[Sighting]:
-        return []
-
-    for each in (scan, mempool, rescan):
-        monkeypatch.setattr(Away, each.__name__, each, raising=False)
-    await Watcher(rooms.house, "bitcoin")._look()
-    assert asked == {"scan": {resting, going}, "mempool": {going}}
+    chain = Calm("bitcoin")
+    await _watcher(rooms, chain)._look()
+    assert chain.told[1:] == [("scan", {resting, going}), ("mempool", {going})]
 
 
 async def test_a_newcomer_is_looked_for_alone_from_its_birth_and_the_cursor_stays(
     rooms: Rooms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A look at everything for each swap that is made would be one look too many for each of those that are there."""
+    monkeypatch.setattr(Places, "look", _nothing)
     first = await get(rooms.store, await add_swap(rooms.store))
-    asked: list[tuple[str, set[str]]] = []
-    found: list[Sighting] = []
-
-    async def start(_: object) -> None:
-        pass
-
-    async def resume(_: object, live: object) -> None:
-        pass
-
-    async def clock(_: object) -> ChainClock:
-        return ChainClock(Tip(1, "block", START), START)
-
-    async def scan(_: object, cursor: object, legs: Sequence[WatchedLeg]) -> Scan:
-        asked.append(("scan", {leg.swap_id for leg in legs}))
-        return Scan(Cursor(1, "block"))
-
-    async def mempool(_: object, legs: object) -> list[Sighting]:
-        return []
-
-    async def rescan(_: object, legs: Sequence[WatchedLeg]) -> list[Sighting]:
-        asked.append(("rescan", {leg.swap_id for leg in legs}))
-        return found
-
-    for each in (start, resume, clock, scan, mempool, rescan):
-        monkeypatch.setattr(Away, each.__name__, each, raising=False)
-    monkeypatch.setattr(Places, "look", start)
-    watcher = Watcher(rooms.house, "bitcoin")
+    chain = Calm("bitcoin")
+    watcher = _watcher(rooms, chain)
     await watcher.meet(first)
-    assert asked == [("rescan", {first.id}), ("scan", {first.id})], "nothing was looked at yet: so all of it"
+    everything = [("scan", {first.id}), ("mempool", {first.id})]
+    assert chain.told == [("rescan", {first.id}), *everything], "nothing was looked at yet: so all of it"
     assert not watcher.trouble
 
-    asked.clear()
+    chain.told.clear()
     newcomer = await get(rooms.store, await add_swap(rooms.store))
-    role = next(leg.role for leg in newcomer.terms.legs if leg.terms.chain == "bitcoin")
-    found.append(Sighting(newcomer.id, role, SightingKind.LOCK, "lock:0", "lock", "block", 1))
+    chain.found.append(_lock(newcomer))
     others = [await get(rooms.store, await add_swap(rooms.store)) for _ in range(3)]
     await asyncio.gather(*(watcher.meet(row) for row in (newcomer, *others)))
     waiting = {row.id for row in others}
-    assert asked == [("rescan", {newcomer.id}), ("rescan", waiting)], "once for all that waited for the first"
+    assert chain.told == [("rescan", {newcomer.id}), ("rescan", waiting)], "once for all that waited for the first"
     assert watcher.knows(newcomer.id)
     assert not watcher._newcomers
-    assert (await get(rooms.store, newcomer.id)).sightings == tuple(found)
+    assert (await get(rooms.store, newcomer.id)).sightings == tuple(chain.found)
     await watcher.meet(newcomer)
-    assert len(asked) == 2
+    assert len(chain.told) == 2
 
-    asked.clear()
-    found.clear()
+    chain.told.clear()
+    chain.found.clear()
     await watcher.look()
-    assert asked == [("scan", {row.id for row in (first, newcomer, *others)})], "nobody is looked for twice"
+    everybody = {row.id for row in (first, newcomer, *others)}
+    assert chain.told == [("scan", everybody), ("mempool", everybody)], "nobody is looked for twice"
+
+
+async def test_s7_what_another_worker_has_sighted_is_looked_for_from_its_birth_since_the_cursor_may_be_past_the_rest(
+    rooms: Rooms,
+) -> None:
+    """Two workers share a cursor, and each moves it past blocks that it read for the swaps that it knew."""
+    before = await get(rooms.store, await add_swap(rooms.store))
+    chain = Calm("bitcoin")
+    watcher = _watcher(rooms, chain)
+    async with rooms.store.write() as writing:
+        await writing.add_sightings("bitcoin", [_lock(before)])
+    await watcher._look()
+    assert "rescan" not in dict(chain.told), "before the start it was, up to the cursor"
+    since = [await get(rooms.store, await add_swap(rooms.store)) for _ in range(2)]
+    async with rooms.store.write() as writing:
+        await writing.add_sightings("bitcoin", [_lock(row) for row in since])
+    chain.told.clear()
+    await watcher._look_for([since[0]])
+    assert chain.told == [("rescan", {since[0].id})]
+    chain.told.clear()
+    await watcher._look()
+    assert chain.told[0] == ("rescan", {since[1].id})
+
+
+async def test_what_is_forgotten_during_a_look_is_looked_for_after_it(rooms: Rooms) -> None:
+    chain = Calm("bitcoin")
+    watcher = _watcher(rooms, chain)
+    swap_id = await add_swap(rooms.store)
+    chain.meanwhile = lambda: watcher.forget(swap_id)
+    await watcher._look_once()
+    assert not watcher.knows(swap_id)
+    chain.meanwhile, chain.told[:] = (lambda: None), []
+    await watcher._look_once()
+    assert chain.told[0] == ("rescan", {swap_id})
+    assert watcher.knows(swap_id)
+
+
+def _watcher(rooms: Rooms, chain: Calm) -> Watcher:
+    rooms.chains[chain.name] = chain
+    return Watcher(rooms.house, chain.name)
+
+
+def _lock(row: SwapRow) -> Sighting:
+    """Of its leg on Bitcoin."""
+    role = next(leg.role for leg in row.terms.legs if leg.terms.chain == "bitcoin")
+    return Sighting(row.id, role, SightingKind.LOCK, f"{row.id}:0", "lock", "block", 1)
+
+
+async def _nothing(_: object) -> None: ...

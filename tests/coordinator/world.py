@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swapd.chains.base import Health
+from swapd.chains.base import ChainClock, Cursor, Health, Scan, Sighting, Tip, WatchedLeg
 from swapd.coordinator.daemon import Daemon, Pace
 from swapd.coordinator.house import House, Market
 from swapd.coordinator.limits import Limits
@@ -46,6 +46,40 @@ class Away:
 
     def fingerprint(self, terms: LegTerms) -> str:
         return f"{self.name}-{terms.hashlock.hex()}"
+
+
+@dataclass
+class Calm(Away):
+    """A chain on which nothing happens. found: what a look from a leg's birth finds nevertheless. told: what it was
+    asked for, and of which swaps. meanwhile: called while it looks."""
+
+    found: list[Sighting] = field(default_factory=list)
+    told: list[tuple[str, set[str]]] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
+
+    async def start(self) -> None: ...
+
+    async def resume(self, live: object) -> None: ...
+
+    async def clock(self) -> ChainClock:
+        return ChainClock(Tip(1, "block", START), START)
+
+    async def rescan(self, legs: Sequence[WatchedLeg]) -> list[Sighting]:  # type: ignore[override]
+        self._say("rescan", legs)
+        return self.found
+
+    async def scan(self, cursor: object, legs: Sequence[WatchedLeg]) -> Scan:
+        self._say("scan", legs)
+        self.meanwhile()
+        return Scan(Cursor(1, "block"))
+
+    async def mempool(self, legs: Sequence[WatchedLeg]) -> list[Sighting]:
+        self._say("mempool", legs)
+        return []
+
+    def _say(self, what: str, legs: Sequence[WatchedLeg]) -> None:
+        if legs:
+            self.told.append((what, {leg.swap_id for leg in legs}))
 
 
 @dataclass
