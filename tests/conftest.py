@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import secrets
 import sys
@@ -21,6 +22,7 @@ from swapd.devnet.anvil import Anvil
 from swapd.devnet.bitcoind import Bitcoind
 from swapd.devnet.node import Node
 from swapd.devnet.postgres import PostgresServer
+from tests.tables import compare_once
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -30,6 +32,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             for name, line in getattr(report, "user_properties", ()):
                 if name == "summary" and report.when == "call":
                     terminalreporter.write_line(str(line))
+
+
+def pytest_configure() -> None:
+    compare_once()
+
+
+def pytest_collection_finish() -> None:
+    """What all tests share is not looked through again and again for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from swapd.protocol.terms import LegTerms
 from swapd.store import Store
 from tests.protocol.world import profile
 from tests.store.store_samples import START, AesSealer
+from tests.tables import make_tables
 
 PACE = Pace(tick=1, sweep=60, lease=60, stop=5)
 
@@ -110,7 +111,7 @@ class Rooms:
 @asynccontextmanager
 async def new_rooms(folder: Path) -> AsyncIterator[Rooms]:
     url = f"sqlite:///{folder}/swapd.db"
-    await Store.upgrade(url)
+    await make_tables(url)
     store = await Store.open(url, AesSealer())
     try:
         yield Rooms(store, Time(START), {name: Away(name) for name in ("bitcoin", "ethereum")})

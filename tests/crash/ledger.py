@@ -1,10 +1,11 @@
-"""What was played already, line by line in a file, so that a matrix of hours may be broken off and go on.
+"""What was played already, line by line in a packed file, so that a matrix of hours may be broken off and go on.
 
 A line counts as long as the code that it speaks of is the same: swapd's own, the canister's, and the harness.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable
 from hashlib import sha256
@@ -39,7 +40,7 @@ class Ledger:
         self._file = file
         self._code = code()
         self._known: dict[str, dict[str, Any]] = {}
-        for line in file.read_text().splitlines() if file is not None and file.exists() else ():
+        for line in _lines(file):
             told = json.loads(line)
             if told["code"] == self._code:
                 self._known[told["cell"]] = told
@@ -51,8 +52,15 @@ class Ledger:
     def add(self, runs: Iterable[Run]) -> None:
         if self._file is None:
             return
-        with self._file.open("a") as file:
+        with gzip.open(self._file, "at") as file:
             for run in runs:
                 hits = {name: n for name, n in run.hits.items() if n}
                 told = {"cell": str(run.cell), "was_hit": run.was_hit, "hits": hits, "violations": run.violations}
                 file.write(json.dumps({"code": self._code} | told) + "\n")
+
+
+def _lines(file: Path | None) -> list[str]:
+    if file is None or not file.exists():
+        return []
+    with gzip.open(file, "rt") as packed:
+        return packed.read().splitlines()

@@ -30,9 +30,10 @@ from tests.crash.situations import BESIDE, MAIN, Situation
 from tests.crash.warmth import spare_certificates
 from tests.crash.world import World
 from tests.scenarios.rig import PAIRS, Direction
+from tests.tables import compare_once
 
-JOBS = 8
-"""Runs at a time: two processors are then always busy, and a block is waited for together."""
+JOBS = 4
+"""Runs at a time: enough for two processors, and few that get in each other's way."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ async def table(folder: Path, page: Page, page_file: Path, jobs: int) -> AsyncIt
     """Nodes, and parties with money."""
     assert 2 * jobs <= SLOTS
     spare_certificates()
+    compare_once()
     async with Server(page_file) as server:
         world = World(page=page)
         try:

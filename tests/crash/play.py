@@ -20,7 +20,7 @@ from tests.scenarios.rig import AMOUNTS, CHAIN, Direction
 IDLE_SECONDS = 600.0
 """In which a daemon has surely started and done what there is to do after a block, on the busiest machine."""
 
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.02
 MOST_STEPS = 60
 """Blocks and moments of one run: more than three times of what the longest needs."""
 

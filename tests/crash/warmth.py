@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from swapd.settings import load
 from swapd.store import Store
 from swapd.vault import Vault, keyfile
 from swapd.vault.secret import Secret
+from tests.tables import compare_once
 
 DAEMON = (swapd.cli.main, swapd.coordinator.daemon, swapd.coordinator.requests)
 """Imported for those who come after."""
@@ -25,6 +27,8 @@ DAEMON = (swapd.cli.main, swapd.coordinator.daemon, swapd.coordinator.requests)
 def warm_up() -> None:
     """Import and compile what is used at a start. Leaves no thread and no file behind."""
     spare_certificates()
+    compare_once()
+    gc.unfreeze = lambda: None  # what a daemon inherits is not its own to look through: to touch a page is to copy it
     with tempfile.TemporaryDirectory(prefix="swapd-crash-warm-") as folder:
         asyncio.run(_open_once(Path(folder)))
     assert threading.active_count() == 1, "a fork would copy half of this process"

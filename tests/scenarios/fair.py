@@ -35,6 +35,7 @@ from tests.chains.icp.serving import served
 from tests.chains.icp.world import ALICE, DEPLOYER, FEE, ICP, deploy
 from tests.scenarios.chains import Chains
 from tests.scenarios.side import START_SATOSHI, TIMING, Side
+from tests.tables import make_tables
 
 SATOSHI = 1_000_000
 E8S = 2 * ICP
@@ -72,7 +73,7 @@ class FairSide(Side):
         for file in self.folder.glob("swapd.db*"):
             file.unlink()
         settings = self.settings
-        await Store.upgrade(settings.database.url)
+        await make_tables(settings.database.url)
         vault = Vault.unlock(settings.vault.key_file, Secret(PASSPHRASE.encode()), settings.daemon.network)
         with vault:
             store = await Store.open(settings.database.url, vault)

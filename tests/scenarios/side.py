@@ -25,6 +25,7 @@ from swapd.store import EffectRow, Store, SwapRow
 from swapd.vault import Vault, keyfile
 from swapd.vault.secret import Secret
 from tests.scenarios.chains import BLOCK_SECONDS, Chains
+from tests.tables import make_tables
 
 START_SATOSHI = 20_000_000
 START_WEI = 20 * 10**18
@@ -116,7 +117,7 @@ class Side:
         passphrase.touch(mode=0o600)
         passphrase.write_text(PASSPHRASE)
         keyfile.create(settings.vault.key_file, keyfile.new_seed(), Secret(PASSPHRASE.encode()), devnet=True)
-        await Store.upgrade(settings.database.url)
+        await make_tables(settings.database.url)
         vault = Vault.unlock(settings.vault.key_file, Secret(PASSPHRASE.encode()), settings.daemon.network)
         with vault:
             store = await Store.open(settings.database.url, vault)

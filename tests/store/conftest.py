@@ -14,6 +14,7 @@ from store_samples import AesSealer, RawSql
 from swapd.errors import SwapdError
 from swapd.store import Store
 from swapd.store.transaction import Transaction
+from tests.tables import make_tables
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -28,7 +29,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
-    await Store.upgrade(url)
+    await make_tables(url)
     store = await Store.open(url, AesSealer())
     yield store
     await store.close()

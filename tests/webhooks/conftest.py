@@ -16,6 +16,7 @@ from swapd.coordinator.webhooks import Deliverer
 from swapd.settings.models import WebhookSettings
 from swapd.store import Store
 from tests.store.store_samples import AesSealer
+from tests.tables import make_tables
 from tests.webhooks.receiver import Receiver
 
 SETTINGS = WebhookSettings(
@@ -45,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
-    await Store.upgrade(url)
+    await make_tables(url)
     store = await Store.open(url, AesSealer())
     yield store
     await store.close()
