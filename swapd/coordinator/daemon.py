@@ -115,7 +115,8 @@ class Daemon:
         try:
             await asyncio.wait({loop, told}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            scheduler.shutdown(wait=False)
+            self.stopping.set()  # whatever it was that ended it
+            scheduler.shutdown(wait=False)  # a moment later: until then it goes on waking
             told.cancel()
             ward.cancel()
             _, unfinished = await asyncio.wait({loop, *self._jobs}, timeout=self.pace.stop)
@@ -130,6 +131,8 @@ class Daemon:
     async def _woken(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """What the scheduler starts. When it is shut down it cancels that, and waits for nothing: so it is kept here
         until it has let go of the database, whose driver may never end if it is cancelled once more meanwhile."""
+        if self.stopping.is_set():
+            return  # nobody would wait for it: it would go on without its chains and its database
         task = asyncio.create_task(work())
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)

@@ -245,4 +245,31 @@ async def test_the_daemon_ends_when_what_it_woke_has_let_go_of_the_database(
     assert let_go.is_set()
 
 
+async def test_what_is_woken_at_the_end_is_not_begun(rooms: Rooms) -> None:
+    begun: list[bool] = []
+
+    async def work() -> None:
+        begun.append(True)
+
+    daemon = rooms.daemon()
+    await daemon._woken(work)
+    assert begun == [True]
+    daemon.stop()
+    await daemon._woken(work)  # the scheduler had it in hand when the daemon was stopped
+    assert begun == [True]
+
+
+async def test_a_mistake_in_the_loop_ends_what_runs_beside_it(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def turns(_: Daemon) -> None:
+        raise ZeroDivisionError
+
+    for work in ("_look", "_sweep", "_tell"):
+        monkeypatch.setattr(Daemon, work, _nothing)
+    monkeypatch.setattr(Daemon, "turn", turns)
+    daemon = rooms.daemon()
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(daemon.run(), PATIENCE)
+    assert daemon.stopping.is_set(), "its doors would stay open"
+
+
 async def _nothing(*_: object) -> None: ...
