@@ -15,6 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 AMOUNT_PATTERN = "^(0|[1-9][0-9]{0,77})$"
 _AMOUNT = re.compile("0|[1-9][0-9]{0,77}")
 
+WORD_PATTERN = r"^[^\x00]*$"
+"""Of text in an address, where a NUL is refused before anything is read."""
+
 LARGEST = 2**53 - 1
 """The largest number that every JSON reader has exactly."""
 

@@ -35,7 +35,13 @@ class Page:
         service: Serving,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="How many at most.")] = PAGE_DEFAULT,
         cursor: Annotated[
-            str | None, Query(max_length=CURSOR_MAX, description="`next` of the page before.", examples=[None])
+            str | None,
+            Query(
+                pattern="^[A-Za-z0-9_-]*$",
+                max_length=CURSOR_MAX,
+                description="`next` of the page before.",
+                examples=[None],
+            ),
         ] = None,
     ) -> None:
         caller: Caller | None = request.scope.get("swapd.caller")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from swapd.api.access import Caller, allows, exit_route
 from swapd.api.conditional import TAGGED, as_it_is, require_match, tagged
-from swapd.api.forms import Amount, Form, Listed, Moment, Told, moment
+from swapd.api.forms import WORD_PATTERN, Amount, Form, Listed, Moment, Told, moment
 from swapd.api.idempotency import Once
 from swapd.api.paging import Paged
 from swapd.api.service import Service, Serving
@@ -118,7 +118,9 @@ async def list_swaps(
     page: Paged,
     status: Annotated[list[Status] | None, Query(description="Of these statuses alone.")] = None,
     frozen: Annotated[bool | None, Query(description="Those with an open dispute, or without.")] = None,
-    owner: Annotated[str | None, Query(max_length=63, description="Of this tenant alone.")] = None,
+    owner: Annotated[
+        str | None, Query(pattern=WORD_PATTERN, max_length=63, description="Of this tenant alone.")
+    ] = None,
 ) -> Response:
     """The newest first. A marketplace sees its own."""
     whose = owner if caller.of_the_house else caller.tenant
