@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 AMOUNT_PATTERN = "^(0|[1-9][0-9]{0,77})$"
 _AMOUNT = re.compile("0|[1-9][0-9]{0,77}")
 
-WORD_PATTERN = r"^[^\x00]*$"
+NO_NUL_PATTERN = r"^[^\x00]*$"
 """Of text in an address, where a NUL is refused before anything is read."""
 
 LARGEST = 2**53 - 1

@@ -33,7 +33,7 @@ from tests.scenarios.rig import PAIRS, Direction
 from tests.tables import compare_once
 
 JOBS = 4
-"""Runs at a time: enough for two processors, and few that get in each other's way."""
+"""Runs at a time: they keep two processors busy; more get in each other's way."""
 
 
 @dataclass(frozen=True)

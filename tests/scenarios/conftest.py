@@ -16,7 +16,7 @@ from tests.scenarios.rig import DIRECTIONS, Direction, Rig, new_rig
 
 PASSED = pytest.StashKey[bool]()
 
-IN_BOTH = ("test_six_pairs",)
+IN_BOTH = ("test_endings", "test_rules", "test_six_pairs")
 """Scenarios that are played in both directions in every run."""
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 
 from swapd.api.access import Caller, allows
-from swapd.api.forms import LARGEST, WORD_PATTERN, Listed, Moment, Told, moment
+from swapd.api.forms import LARGEST, NO_NUL_PATTERN, Listed, Moment, Told, moment
 from swapd.api.paging import Paged
 from swapd.api.service import Serving
 from swapd.errors import Invalid, Rejected
@@ -72,8 +72,12 @@ async def list_audit(
     page: Paged,
     after: Annotated[int, Query(ge=0, le=LARGEST, description="Entries behind this number.")] = 0,
     swap_id: Annotated[str | None, Query(pattern="^[0-9a-f]{16}$", description="About this swap alone.")] = None,
-    actor: Annotated[str | None, Query(pattern=WORD_PATTERN, max_length=200, description="This actor's alone.")] = None,
-    event: Annotated[str | None, Query(pattern=WORD_PATTERN, max_length=100, description="Of this kind alone.")] = None,
+    actor: Annotated[
+        str | None, Query(pattern=NO_NUL_PATTERN, max_length=200, description="By this actor alone.")
+    ] = None,
+    event: Annotated[
+        str | None, Query(pattern=NO_NUL_PATTERN, max_length=100, description="Of this kind alone.")
+    ] = None,
 ) -> Listed[EntryTold]:
     """Entries, oldest first."""
     reached = page.position[0] if page.position and isinstance(page.position[0], int) else after

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from swapd.api.access import Caller, allows, exit_route
 from swapd.api.conditional import TAGGED, as_it_is, require_match, tagged
-from swapd.api.forms import WORD_PATTERN, Amount, Form, Listed, Moment, Told, moment
+from swapd.api.forms import NO_NUL_PATTERN, Amount, Form, Listed, Moment, Told, moment
 from swapd.api.idempotency import Once
 from swapd.api.paging import Paged
 from swapd.api.service import Service, Serving
@@ -119,7 +119,7 @@ async def list_swaps(
     status: Annotated[list[Status] | None, Query(description="Of these statuses alone.")] = None,
     frozen: Annotated[bool | None, Query(description="Those with an open dispute, or without.")] = None,
     owner: Annotated[
-        str | None, Query(pattern=WORD_PATTERN, max_length=63, description="Of this tenant alone.")
+        str | None, Query(pattern=NO_NUL_PATTERN, max_length=63, description="Of this tenant alone.")
     ] = None,
 ) -> Response:
     """The newest first. A marketplace sees its own."""
