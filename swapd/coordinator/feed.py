@@ -19,7 +19,7 @@ from swapd.store.events import Event, Sight
 
 log = structlog.get_logger()
 
-GAP_SECONDS = 0.05
+GAP_SECONDS = 0.2
 """Between two looks at the chain's end, however much is going on."""
 
 READERS = 2

@@ -37,7 +37,7 @@ LEASE_SLACK = 30
 PAUSE_SECONDS = 10
 """After a mistake of ours."""
 
-GAP_SECONDS = 0.05
+GAP_SECONDS = 0.2
 """Between two turns, however much is going on: each asks the database some questions."""
 
 MOST_REST = 10

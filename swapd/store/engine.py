@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from swapd.errors import Invalid, Rejected
+from swapd.store.driver import begin_with_next, sqlite_engine
 
 WAIT_SECONDS = 15
 """Longest wait for a lock, a free connection or a connect. Writing transactions here take milliseconds, so a wait this
@@ -61,7 +62,7 @@ def make_engine(url: URL) -> AsyncEngine:
         "max_overflow": CONNECTIONS,
     }
     if file_of(url) is not None:
-        engine = create_async_engine(url, connect_args={"timeout": WAIT_SECONDS}, **options)
+        engine = sqlite_engine(url, WAIT_SECONDS, **options)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", begin_sqlite)
         return engine
@@ -86,7 +87,7 @@ def make_engine(url: URL) -> AsyncEngine:
 def make_file_engine(path: Path) -> AsyncEngine:
     """For one SQLite file that nobody else uses: no WAL beside it, so that it can be moved and copied as it is."""
     url = URL.create(_DRIVERS["sqlite"], database=str(path))
-    engine = create_async_engine(url, hide_parameters=True, poolclass=NullPool)
+    engine = sqlite_engine(url, WAIT_SECONDS, hide_parameters=True, poolclass=NullPool)
     event.listen(engine.sync_engine, "connect", take_begin_over)
     event.listen(engine.sync_engine, "begin", begin_sqlite)
     return engine
@@ -133,5 +134,7 @@ def _prepare_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
 
 
 def begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        begin_with_next(connection)

@@ -67,12 +67,12 @@ class SwapReading(Asking):
 
     async def swap(self, swap_id: str) -> SwapRow:
         """Raises Invalid for a swap that is not here, `DamagedRow` for one that cannot be trusted."""
-        found = await self._swaps(select(m.Swap.id).where(m.Swap.id == swap_id))
-        if found.damaged:
-            raise found.damaged[0]
-        if not found.swaps:
-            raise no_such_swap(swap_id)
-        return found.swaps[0]
+        return _the(await self._swaps(select(m.Swap.id).where(m.Swap.id == swap_id)), swap_id)
+
+    async def known(self, swap_id: str) -> SwapRow:
+        """As `swap`, but not read again if it has not changed since this process read it: to be shown, not to decide
+        by."""
+        return _the(await self._changed(m.Swap.id == swap_id), swap_id)
 
     async def knows(self, swap_id: str) -> bool:
         """Whether it is here, readable or not."""
@@ -355,6 +355,14 @@ class SwapReading(Asking):
             except DamagedRow as error:
                 damaged.append(error)
         return FoundRequests(tuple(good), tuple(damaged))
+
+
+def _the(found: Found, swap_id: str) -> SwapRow:
+    if found.damaged:
+        raise found.damaged[0]
+    if not found.swaps:
+        raise no_such_swap(swap_id)
+    return found.swaps[0]
 
 
 def no_such_swap(swap_id: str) -> Invalid:

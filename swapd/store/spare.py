@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import event, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, event, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import aliased
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -17,6 +17,7 @@ from swapd.store import audit
 from swapd.store import engine as engines
 from swapd.store import models as m
 from swapd.store.backup import Which, copy_rows
+from swapd.store.driver import sqlite_engine
 
 _LEFT_OUT = tuple(
     each.__tablename__ for each in (m.Audit, m.Request, m.Webhook, m.Delivery, m.Answer, m.ApiKey, m.Nonce)
@@ -34,7 +35,8 @@ _WAIT_SECONDS = 15
 async def make() -> AsyncEngine:
     """An empty one. A database in memory lives in its connection: there is one, and whoever needs it waits for it."""
     pool = {"poolclass": AsyncAdaptedQueuePool, "pool_size": 1, "max_overflow": 0, "pool_timeout": _WAIT_SECONDS}
-    engine = create_async_engine("sqlite+aiosqlite:///:memory:", hide_parameters=True, **pool)
+    url = URL.create("sqlite+aiosqlite", database=":memory:")
+    engine = sqlite_engine(url, _WAIT_SECONDS, hide_parameters=True, **pool)
     event.listen(engine.sync_engine, "connect", engines.take_begin_over)
     event.listen(engine.sync_engine, "begin", engines.begin_sqlite)
     try:

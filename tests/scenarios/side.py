@@ -44,6 +44,9 @@ TIMING = {
 }
 """Comfortable, because virtual minutes cost nothing."""
 
+ANSWER_SECONDS = 30
+"""Patience with the nodes of a machine that is busy with other tests."""
+
 PACE = Pace(tick=1, sweep=60, lease=60, stop=5)
 ROUNDS = 6
 FAR = 86_400
@@ -79,11 +82,13 @@ class Side:
             for c in ("BITCOIN", "ETHEREUM", "ICP")
             for k, v in TIMING.items()
         }
+        patience = {f"SWAPD__CHAINS__{c}__TIMEOUT_SECONDS": str(ANSWER_SECONDS) for c in ("BITCOIN", "ETHEREUM", "ICP")}
         icp = {} if self.world is None else self.world.variables() | self.world.token_variables("TOK")
         return load(
             CONFIG,
             {
                 **timing,
+                **patience,
                 **icp,
                 "SWAPD__CHAINS__ICP__REQUEST_SECONDS": "60",
                 "SWAPD__DAEMON__DATA_DIR": str(self.folder),
@@ -175,7 +180,8 @@ class Side:
         if self._running is not None:
             await self._running.aclose()
             self._running = None
-            del self.house, self.daemon
+            for made in ("house", "daemon"):
+                vars(self).pop(made, None)  # not all was, if a node gave no answer at the start
 
     async def restart(self, *, halted: bool = False) -> None:
         await self.stop()

@@ -20,7 +20,7 @@ from swapd.coordinator.refunds import ask_refund
 from swapd.coordinator.sentences import sentence
 from swapd.protocol.status import Status
 from swapd.protocol.terms import SwapTerms, Wallet
-from swapd.store import KeyRole, Reading, SwapRow, Transaction
+from swapd.store import KeyRole, SwapRow, Transaction
 from swapd.store.codec import Json
 from swapd.store.reading import no_such_swap
 
@@ -81,14 +81,13 @@ class Moments(Told):
 async def visible(service: Service, caller: Caller, swap_id: str) -> SwapRow:
     """The swap, if it is there for this caller."""
     async with service.house.store.read() as reading:
-        return await seen(reading, caller, swap_id)
+        return seen(await reading.swap(swap_id), caller)
 
 
-async def seen(reading: Reading, caller: Caller, swap_id: str) -> SwapRow:
+def seen(row: SwapRow, caller: Caller) -> SwapRow:
     """Another tenant's is as unknown as none."""
-    row = await reading.swap(swap_id)
     if not caller.sees(row.owner):
-        raise no_such_swap(swap_id)
+        raise no_such_swap(row.id)
     return row
 
 
@@ -143,7 +142,7 @@ async def list_swaps(
 async def read_swap(swap_id: SwapId, request: Request, service: Serving, caller: Reader) -> Response:
     """A swap, with everything that swapd does and did for it."""
     async with service.house.store.read() as reading:
-        row = await seen(reading, caller, swap_id)
+        row = seen(await reading.known(swap_id), caller)
         effects = await reading.effects(swap_id)
     told = SwapWithEffects(
         swap=swap_told(service.house, row, caller), effects=[effect_told(each, caller) for each in effects]

@@ -1,4 +1,4 @@
-"""The node's JSON-RPC over one httpx client, with every way of failing sorted into the errors of `swapd/errors.py`.
+"""The node's JSON-RPC over one aiohttp session, with every way of failing sorted into the errors of `swapd/errors.py`.
 
 What fails before the request can have reached the node is `Unavailable`. After that it is `Unavailable` for a question
 and `Unknown` for a deed (rule S10). What the node itself says no to is `RpcError`, a `Rejected` with its code.
@@ -15,7 +15,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientOSError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+    NonHttpUrlClientError,
+    ServerDisconnectedError,
+    TCPConnector,
+    encode_basic_auth,
+)
 
 from swapd.chains.bitcoin.settings import BitcoinSettings
 from swapd.chains.calls import Observer, host_of, nobody
@@ -39,10 +52,13 @@ MOST_BYTES = 2**27
 """Of an answer. The longest that an honest node gives are lists of a full mempool, some 70 MB with the usual 300 MB of
 it, and a block in hex, 8 MB."""
 
-_HEADERS = {"accept-encoding": "identity"}
+CONNECTIONS, KEPT_SECONDS = 8, 5
+"""To one node; and for how long one is kept for the next request."""
+
+_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 """Not compressed: what unpacks to a thousand times its size would have to be unpacked to be measured."""
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (ClientConnectorError, ConnectionTimeoutError, NonHttpUrlClientError)
 _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 _REFUSED = {401: "wrong user or password", 403: "not allowed from here", 429: "too many requests"}
 
@@ -77,13 +93,8 @@ class Rpc:
         self._wallet_path = f"/wallet/{wallet}"
         self._credentials = credentials
         self._timeout_seconds = timeout_seconds
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            timeout=timeout_seconds,
-            headers=_HEADERS,
-            limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),  # bitcoind has 4 worker threads
-            trust_env=False,  # the node is ours: no proxy in between
-        )
+        self._url = url.rstrip("/")
+        self._sessions: dict[bool, ClientSession] = {}
         self._ids = itertools.count(1)
         self._loading = asyncio.Lock()
         self.calls = 0
@@ -91,7 +102,8 @@ class Rpc:
         self._host = host_of(url)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
     @property
     def has_wallet(self) -> bool:
@@ -166,30 +178,59 @@ class Rpc:
     async def _exchange(self, path: str, body: Any, where: str, unclear: _Unclear) -> tuple[int, float | None, Any]:
         """Status, the pause that was asked for, and the answer, `_NOT_JSON` if it is none.
 
-        Credentials, and what was answered, which may repeat them, are in no error: neither in its cause, since httpx's
-        carry the request and json's the text, nor in a local variable of the calls it comes through (S9).
+        Credentials, and what was answered, which may repeat them, are in no error: neither in its cause, since
+        aiohttp's carry the request and json's the text, nor in a local variable of the calls it comes through (S9).
         """
+        content = json.dumps(body).encode()
+        headers = {"Authorization": self._auth(where)}
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                async with self._client.stream("POST", path, json=body, auth=self._auth(where)) as response:
-                    pause = pause_of(response.headers.get("Retry-After"))
-                    return response.status_code, pause, _json(await _bounded(response))
+                if unclear is NoAnswer:
+                    try:
+                        return await self._said(self._connections(kept=True), path, content, headers)
+                    except ClientConnectorError:
+                        raise
+                    except (ServerDisconnectedError, ClientOSError):
+                        pass  # gone since it was last used, most likely: asked once more below
+                return await self._said(self._connections(kept=False), path, content, headers)
         except _TooLong as error:
             raise unclear(f"{where}: {error}") from None
         except _NOT_SENT as error:
             raise NoAnswer(f"{where}: cannot connect ({type(error).__name__})") from None
-        except (TimeoutError, httpx.TimeoutException):
+        except TimeoutError:
             raise unclear(f"{where}: no answer within {self._timeout_seconds:g} s") from None
-        except httpx.HTTPError as error:
+        except (ClientError, OSError) as error:
             raise unclear(f"{where}: the connection broke ({type(error).__name__})") from None
 
-    def _auth(self, where: str) -> tuple[str, str]:
+    async def _said(
+        self, session: ClientSession, path: str, content: bytes, headers: dict[str, str]
+    ) -> tuple[int, float | None, Any]:
+        async with session.post(self._url + path, data=content, headers=headers, allow_redirects=False) as response:
+            pause = pause_of(response.headers.get("Retry-After"))
+            return response.status, pause, _json(await _bounded(response))
+
+    def _connections(self, *, kept: bool) -> ClientSession:
+        """For questions one that is kept may serve; if it is gone when it is needed they are asked again. A deed gets
+        one of its own, since nobody would know what has arrived (S10)."""
+        if kept not in self._sessions:  # not before there is a loop to bind it to
+            # bitcoind closes what is idle for half a minute
+            alive = {"keepalive_timeout": KEPT_SECONDS} if kept else {"force_close": True}
+            self._sessions[kept] = ClientSession(
+                connector=TCPConnector(limit=CONNECTIONS, **alive),
+                timeout=ClientTimeout(total=None),  # one for all of a request stands around it
+                headers=_HEADERS,
+                cookie_jar=DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._sessions[kept]
+
+    def _auth(self, where: str) -> str:
         try:
             user, password = self._credentials()
         except OSError as error:
             raise NoAnswer(f"{where}: cannot read its credentials from {error.filename}: {error.strerror}") from error
         KNOWN.add(password.encode())
-        return user, password
+        return encode_basic_auth(user, password, "utf-8")
 
 
 _NOT_JSON = object()
@@ -206,9 +247,9 @@ class _TooLong(Exception):
     """Nobody needs such an answer."""
 
 
-async def _bounded(response: httpx.Response) -> bytes:
+async def _bounded(response: ClientResponse) -> bytes:
     content = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.content.iter_any():
         content += chunk
         if len(content) > MOST_BYTES:
             raise _TooLong(f"the answer has more than {MOST_BYTES} bytes")

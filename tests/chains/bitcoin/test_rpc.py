@@ -138,8 +138,8 @@ async def test_what_was_turned_away_at_the_door_is_unavailable_even_for_a_deed(s
 
 async def test_a_node_that_is_not_there_is_unavailable_even_for_a_deed() -> None:
     async with node_that(hangs) as rpc:
-        url = rpc._client.base_url
-    absent = Rpc(str(url), "swapd", lambda: ("", ""), 5.0)
+        url = rpc._url
+    absent = Rpc(url, "swapd", lambda: ("", ""), 5.0)
     for ask in (absent.call("getblockcount"), absent.deed("sendrawtransaction", "00")):
         with pytest.raises(Unavailable, match="cannot connect"):
             await ask
