@@ -56,7 +56,12 @@ class Swap(Base):
     """One swap. `terms` never change; the rest is what swapd last made of it."""
 
     __tablename__ = "swaps"
-    __table_args__ = (Index(None, "status", "created_at"), Index(None, "owner", "created_at"))
+    __table_args__ = (
+        Index(None, "status", "created_at"),
+        Index(None, "owner", "created_at"),
+        # each look at a chain asks for these columns of all that is watched (`remembered.STAMP`)
+        Index(None, "watched", "created_at", "id", "version", "touches", "next_due_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)
     index: Mapped[int] = mapped_column(unique=True)
@@ -72,7 +77,7 @@ class Swap(Base):
     version: Mapped[int]  # goes up with each decision: a decision on an older reading is refused
     touches: Mapped[int]  # goes up with each wake-up, so that one during a reconcile is not lost
     next_due_at: Mapped[int | None] = mapped_column(index=True)  # 0: now. None: only when something happens
-    watched: Mapped[bool] = mapped_column(index=True)
+    watched: Mapped[bool]
 
     approved: Mapped[bool]  # by somebody at some time: there are rows in table approvals
     owner: Mapped[str]  # the tenant whose key made it; "" for the house itself

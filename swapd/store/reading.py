@@ -30,7 +30,7 @@ from swapd.store.records import (
     RequestState,
     SwapRow,
 )
-from swapd.store.remembered import STAMP
+from swapd.store.remembered import STAMP, id_in
 from swapd.store.rows import to_effect, to_request, to_swap
 
 NEXT_INDEX = "next_index"
@@ -288,16 +288,15 @@ class SwapReading(Asking):
         ids = select(m.Swap.id).where(which)
         if self._remembered is None:
             return await self._swaps(ids)
-        stamps = await self._connection.execute(select(*STAMP).where(which).order_by(*_NEWEST_FIRST))
-        now = [tuple(stamp) for stamp in stamps]
+        now = (await self._connection.scalars(select(STAMP).where(which).order_by(*_NEWEST_FIRST))).all()
         known = self._remembered.of(now)
-        changed = [str(stamp[0]) for stamp, row in zip(now, known, strict=True) if row is None]
+        changed = [id_in(stamp) for stamp, row in zip(now, known, strict=True) if row is None]
         if not changed:
             return Found(tuple(row for row in known if row is not None))
         found = await self._swaps(ids if len(changed) > MANY else select(m.Swap.id).where(m.Swap.id.in_(changed)))
         self._remembered.keep(row for row in found.swaps if row.watched)
         fresh = {row.id: row for row in found.swaps}
-        rows = (row or fresh.get(str(stamp[0])) for stamp, row in zip(now, known, strict=True))
+        rows = (row or fresh.get(id_in(stamp)) for stamp, row in zip(now, known, strict=True))
         return Found(tuple(row for row in rows if row is not None), found.damaged)
 
     async def _swaps(self, ids: Select[str]) -> Found:
