@@ -41,10 +41,10 @@ class Net:
     by_outpoint: dict[Outpoint, WatchedLeg] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, legs: Iterable[WatchedLeg], marks: PerLeg[Marks] | None = None) -> Net:
+    async def of(cls, legs: Iterable[WatchedLeg], marks: PerLeg[Marks] | None = None) -> Net:
         """marks: what the last such net was made of."""
         net = cls()
-        for leg, (script, outpoints) in (marks or PerLeg(Marks.of)).of(legs):
+        for leg, (script, outpoints) in await (marks or PerLeg(Marks.of)).of(legs):
             net.by_script[script] = leg
             for outpoint in outpoints:
                 net.by_outpoint[outpoint] = leg
@@ -114,7 +114,7 @@ async def scan(rpc: Rpc, cursor: Cursor | None, legs: Sequence[WatchedLeg], mark
     if not trail or trail[-1] != common:
         trail = [common]
     heights = range(common[0] + 1, min(tip.height, common[0] + most) + 1)
-    net = Net.of(legs, marks)
+    net = await Net.of(legs, marks)
     caught: list[Sighting] = []
     for height, block_hash in zip(heights, await blocks.hashes(rpc, heights), strict=True):
         if block_hash is None:
@@ -157,7 +157,7 @@ async def rescan(rpc: Rpc, legs: Sequence[WatchedLeg]) -> list[Sighting]:
     if not legs:
         return []
     tip, _ = await blocks.tip(rpc)
-    net, caught = Net.of(legs), []
+    net, caught = await Net.of(legs), []
     heights = range(max(0, min(leg.birth for leg in legs)), tip.height + 1)
     for height, block_hash in zip(heights, await blocks.hashes(rpc, heights), strict=True):
         if block_hash is None:
@@ -181,7 +181,7 @@ class Mempool:
         """Three requests, however many legs: who spends the known locks, what is in the mempool, what is new there."""
         if not legs:
             return []
-        net = Net.of(legs)
+        net = await Net.of(legs)
         outpoints = [{"txid": o.txid, "vout": o.vout} for o in net.by_outpoint]
         questions = [Call("getrawmempool")] + ([Call("gettxspendingprevout", (outpoints,))] if outpoints else [])
         listed, *spending = await self._rpc.batch(questions)

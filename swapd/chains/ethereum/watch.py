@@ -57,7 +57,7 @@ class Watcher:
             fork = cursor.height
         step = self._far if tip.height - cursor.height > NEAR else self._near
         cursor, logs = await step(cursor, tip)
-        return Scan(cursor, tuple(self._sightings(logs, legs, self._names)), fork)
+        return Scan(cursor, tuple(await self._sightings(logs, legs, self._names)), fork)
 
     async def rescan(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """See `HtlcChain.rescan`."""
@@ -66,14 +66,14 @@ class Watcher:
         tip = await self._node.tip()
         first = max(self._from_block, min(leg.birth for leg in legs))
         logs = await self._node.logs(self._htlc.address, first, tip.height)
-        return self._sightings(logs, legs, PerLeg(names_in(self._htlc)))
+        return await self._sightings(logs, legs, PerLeg(names_in(self._htlc)))
 
     async def mempool(self, legs: Sequence[WatchedLeg]) -> Sequence[Sighting]:
         """See `HtlcChain.mempool`. One call."""
         events = [each for transaction in await self._node.pending() for each in self._htlc.pending(transaction)]
         if not events:
             return []
-        index = _Index(PerLeg(names_in(self._htlc)).of(legs))
+        index = _Index(await PerLeg(names_in(self._htlc)).of(legs))
         return [sighting for event in events if (sighting := index.exact(event)) is not None]
 
     # -- steps -----------------------------------------------------------------------------------------------------
@@ -130,11 +130,11 @@ class Watcher:
 
     # -- meaning ---------------------------------------------------------------------------------------------------
 
-    def _sightings(self, logs: Iterable[Log], legs: Sequence[WatchedLeg], names: PerLeg[Names]) -> list[Sighting]:
+    async def _sightings(self, logs: Iterable[Log], legs: Sequence[WatchedLeg], names: PerLeg[Names]) -> list[Sighting]:
         events = [event for log in logs if (event := self._htlc.event(log)) is not None]
         if not events:
             return []
-        index = _Index(names.of(legs))
+        index = _Index(await names.of(legs))
         return [sighting for event in events for sighting in index.all(event)]
 
 

@@ -82,7 +82,7 @@ class Watcher:
         found: list[Sighting] = []
         with self._canister.agent.doubting():
             async for block in self._log.read(start, before, tip):
-                index = index or _Index(names.of(legs))
+                index = index or _Index(await names.of(legs))
                 found += index.sightings(block)
         return found  # not before the last block: only then they are proven
 
