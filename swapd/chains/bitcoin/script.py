@@ -21,7 +21,6 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-from bitcoin.core import Hash160
 from bitcoin.core.script import (
     OP_CHECKLOCKTIMEVERIFY,
     OP_CHECKSIG,
@@ -42,6 +41,7 @@ from bitcoin.core.script import (
     CScript,
 )
 from coincurve import PublicKey
+from Crypto.Hash import RIPEMD160
 
 from swapd.chains.base import LEGS_REMEMBERED
 from swapd.chains.bitcoin.address import witness_address
@@ -121,4 +121,4 @@ def looks_like_pubkey(text: str) -> bool:
 
 
 def hash160(data: bytes) -> bytes:
-    return bytes(Hash160(data))
+    return RIPEMD160.new(hashlib.sha256(data).digest()).digest()
