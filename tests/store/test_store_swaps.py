@@ -327,6 +327,25 @@ async def test_a_damaged_row_is_named_and_does_not_hide_the_others(store: Store,
             await tx.reserved(START)
 
 
+async def test_what_is_known_is_read_again_only_when_it_has_changed(store: Store, raw_sql: RawSql) -> None:
+    swap_id = await add_swap(store)
+    async with store.read() as tx:
+        first = await tx.known(swap_id)
+    assert first == await get(store, swap_id)
+    async with store.read() as tx:
+        assert await tx.known(swap_id) is first
+    async with store.write() as tx:
+        await tx.cancel(swap_id, "asked for")
+    async with store.read() as tx:
+        assert (await tx.known(swap_id)).cancelled_at is not None
+        with pytest.raises(Invalid, match="the id of a swap in this database"):
+            await tx.known("0" * 16)
+    await raw_sql.run("UPDATE swaps SET terms = 'rubbish', touches = touches + 1")
+    async with store.read() as tx:
+        with pytest.raises(DamagedRow, match=swap_id):
+            await tx.known(swap_id)
+
+
 async def test_a_damaged_status_stops_the_count_although_all_of_it_is_paid(store: Store, raw_sql: RawSql) -> None:
     bad = await add_swap(store)
     await raw_sql.run("UPDATE legs SET state = 'locked' WHERE swap_id = :id", id=bad)
