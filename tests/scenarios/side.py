@@ -91,6 +91,7 @@ class Side:
                 **patience,
                 **icp,
                 "SWAPD__CHAINS__ICP__REQUEST_SECONDS": "60",
+                "SWAPD__DAEMON__LEASE_SECONDS": str(PACE.lease),
                 "SWAPD__DAEMON__DATA_DIR": str(self.folder),
                 "SWAPD__VAULT__PASSPHRASE_FILE": str(self.folder / "passphrase"),
                 "SWAPD__CHAINS__BITCOIN__WALLET": self.wallet,
