@@ -98,7 +98,7 @@ async def test_a_newer_schema_is_refused_and_not_upgraded(url: str, store: Store
         ("ALTER TABLE swaps DROP COLUMN note", "add_column swaps note"),
         ("DROP TABLE sightings", "add_table sightings"),
         ("CREATE TABLE guests (name TEXT)", "remove_table guests"),
-        ("DROP INDEX ix_swaps_watched", "add_index ix_swaps_watched"),
+        ("DROP INDEX ix_swaps_owner_created_at", "add_index ix_swaps_owner_created_at"),
     ],
 )
 async def test_a_changed_schema_is_refused_and_the_change_named(
