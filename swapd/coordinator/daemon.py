@@ -325,6 +325,12 @@ class Daemon:
         self.pulse.beat()
 
     async def _end(self) -> None:
+        for watcher in (*self.watchers.values(), *self.lifeboat.watchers):
+            try:
+                async with asyncio.timeout(self.pace.stop):
+                    await watcher.end()
+            except TimeoutError:
+                log.warning("look.cut_short", chain=watcher.name, after=self.pace.stop)
         for watcher in self.watchers.values():
             await self.house.chain(watcher.name).close()
         await self.lifeboat.close()

@@ -26,6 +26,7 @@ from swapd.store import Store
 
 if TYPE_CHECKING:
     from swapd.coordinator.daemon import Daemon
+    from swapd.coordinator.watch import Watcher
 
 log = structlog.get_logger()
 
@@ -42,6 +43,10 @@ class Lifeboat:
     def afloat(self) -> bool:
         """It is in use."""
         return self._boat is not None
+
+    @property
+    def watchers(self) -> tuple[Watcher, ...]:
+        return () if self._boat is None else tuple(self._boat.watchers.values())
 
     async def stock(self) -> bool:
         """Take what is open and not at rest on board; called while all is well, and once more when it is not, for what

@@ -48,6 +48,7 @@ class Watcher:
     name: str
     trouble: str = "not looked at yet"
     _started: bool = False
+    _ended: bool = False
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _met: set[str] = field(default_factory=set)
     _forgotten: set[str] = field(default_factory=set)
@@ -111,10 +112,16 @@ class Watcher:
         crashpoint("watch.resume.after")
         self._started = True
 
+    async def end(self) -> None:
+        """Wait for a look that is under way; from here on there is none. For before its chain is closed."""
+        self._ended = True
+        async with self._one_at_a_time:
+            return
+
     async def look(self) -> bool:
         """One look, and no two at once. True if some swap has to be reconciled now."""
         async with self._one_at_a_time:
-            return await self._look_once()
+            return not self._ended and await self._look_once()
 
     async def meet(self, row: SwapRow) -> None:
         """Look for a swap that this process has not looked for yet. Not if a look has just failed, or is about to fail
@@ -124,7 +131,7 @@ class Watcher:
         self._newcomers[row.id] = row
         try:
             async with self._one_at_a_time:  # whoever comes first looks for all that wait
-                if not self.knows(row.id) and not self._just_failed:
+                if not (self.knows(row.id) or self._just_failed or self._ended):
                     await self._look_once(() if self.trouble else tuple(self._newcomers.values()))
         finally:
             self._newcomers.pop(row.id, None)

@@ -259,6 +259,36 @@ async def test_what_is_woken_at_the_end_is_not_begun(rooms: Rooms) -> None:
     assert begun == [True]
 
 
+async def test_no_look_outlives_the_connections_to_its_chain(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever began it. It would go on with a client that is closed, and call that a mistake of its own."""
+    for work in ("turn", "_look", "_sweep", "_tell"):
+        monkeypatch.setattr(Daemon, work, _nothing)
+    daemon = rooms.daemon()
+    watcher, order = next(iter(daemon.watchers.values())), list[str]()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def looks(_: object = ()) -> bool:
+        begun.set()
+        await go_on.wait()
+        order.append("looked")
+        return True
+
+    async def closes() -> None:
+        order.append("closed")
+
+    monkeypatch.setattr(watcher, "_look_once", looks)
+    monkeypatch.setattr(daemon.house.chain(watcher.name), "close", closes, raising=False)
+    look, running = asyncio.create_task(watcher.look()), asyncio.create_task(daemon.run())
+    await asyncio.wait_for(begun.wait(), PATIENCE)
+    daemon.stop()
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+    await asyncio.wait_for(running, PATIENCE)
+    assert order == ["looked", "closed"]
+    assert await look
+    assert not await watcher.look(), "there is none after the end"
+    assert order == ["looked", "closed"]
+
+
 async def test_a_mistake_in_the_loop_ends_what_runs_beside_it(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
     async def turns(_: Daemon) -> None:
         raise ZeroDivisionError
