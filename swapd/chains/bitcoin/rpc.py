@@ -63,6 +63,9 @@ _TOO_MANY_REQUESTS, _SERVICE_UNAVAILABLE = 429, 503
 _REFUSED = {401: "wrong user or password", 403: "not allowed from here", 429: "too many requests"}
 
 
+ONCE = frozenset({"lockunspent", "walletcreatefundedpsbt"})
+"""What is asked of a wallet, and is not the same the second time."""
+
 _Unclear = type[NoAnswer] | type[Unknown]
 """What it is when the node was asked and gave no answer that can be read."""
 
@@ -162,7 +165,8 @@ class Rpc:
 
     async def _answer(self, path: str, body: Any, words: str, unclear: _Unclear) -> Any:
         where = f"bitcoin node, {words}"
-        status, pause, answer = await self._exchange(path, body, where, unclear)
+        kept = unclear is NoAnswer and ONCE.isdisjoint(_methods(body))
+        status, pause, answer = await self._exchange(path, body, where, unclear, kept=kept)
         if refused := _REFUSED.get(status):
             words = f"{where}: {refused} (HTTP {status})"
             raise NoAnswer(words, overloaded=status == _TOO_MANY_REQUESTS, pause=pause)
@@ -175,7 +179,9 @@ class Rpc:
             raise NoAnswer(words, overloaded=True, pause=pause)
         raise unclear(words)
 
-    async def _exchange(self, path: str, body: Any, where: str, unclear: _Unclear) -> tuple[int, float | None, Any]:
+    async def _exchange(
+        self, path: str, body: Any, where: str, unclear: _Unclear, *, kept: bool
+    ) -> tuple[int, float | None, Any]:
         """Status, the pause that was asked for, and the answer, `_NOT_JSON` if it is none.
 
         Credentials, and what was answered, which may repeat them, are in no error: neither in its cause, since
@@ -185,7 +191,7 @@ class Rpc:
         headers = {"Authorization": self._auth(where)}
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                if unclear is NoAnswer:
+                if kept:
                     try:
                         return await self._said(self._connections(kept=True), path, content, headers)
                     except ClientConnectorError:
@@ -210,8 +216,8 @@ class Rpc:
             return response.status, pause, _json(await _bounded(response))
 
     def _connections(self, *, kept: bool) -> ClientSession:
-        """For questions one that is kept may serve; if it is gone when it is needed they are asked again. A deed gets
-        one of its own, since nobody would know what has arrived (S10)."""
+        """For questions one that is kept may serve; if it is gone when it is needed they are asked again. A deed
+        gets one of its own, and what is asked `ONCE` too: nobody would know what has arrived (S10)."""
         if kept not in self._sessions:  # not before there is a loop to bind it to
             # bitcoind closes what is idle for half a minute
             alive = {"keepalive_timeout": KEPT_SECONDS} if kept else {"force_close": True}
@@ -273,6 +279,10 @@ def credentials_in(file: Path) -> tuple[str, str]:
 
 def _request(method: str, params: Sequence[Any], number: int) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+
+
+def _methods(body: Any) -> list[str]:
+    return [each["method"] for each in (body if isinstance(body, list) else [body])]
 
 
 def _result(method: str, answer: Any, unclear: _Unclear) -> Any:

@@ -100,6 +100,28 @@ async def test_s10_a_deed_without_a_whole_answer_is_unknown(how: str) -> None:
         assert "5ec2e7" not in str(caught.value), "a claim's bytes hold the secret"
 
 
+async def test_s10_only_a_question_is_asked_again_when_the_connection_breaks() -> None:
+    asked: list[int] = []
+
+    async def hangs_up_and_counts(writer: asyncio.StreamWriter) -> None:
+        asked.append(1)
+        await hangs_up(writer)
+
+    async with node_that(hangs_up_and_counts) as rpc:
+        for ask, times in (
+            (rpc.call("getblockcount"), 2),
+            (rpc.batch([Call("getblockcount")]), 2),
+            (rpc.wallet("getbalances"), 2),
+            (rpc.wallet("lockunspent", True), 1),
+            (rpc.wallet("walletcreatefundedpsbt", [], []), 1),
+            (rpc.deed("sendrawtransaction", "00"), 1),
+        ):
+            asked.clear()
+            with pytest.raises((Unavailable, Unknown)):
+                await ask
+            assert len(asked) == times
+
+
 async def test_an_answer_that_nobody_can_need_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rpcs, "MOST_BYTES", 1000)
     async with node_that(answers("200 OK", b" " * 1001)) as rpc:
