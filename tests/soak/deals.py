@@ -151,22 +151,28 @@ class Deals:
         deal.story = {"called off": self._called_off, "never locks": self._never_locks, "stays away": self._away}.get(
             kind, self._plain
         )(deal)
+        if kind == "called off":
+            await self._go_on(deal)
 
     async def step(self) -> None:
         """What the owners do in this minute."""
         for deal in list(self.open):
-            if deal.story is not None and not any(trader.disturbed for trader in deal.parties):
-                try:
-                    await anext(deal.story)
-                except StopAsyncIteration:
-                    deal.story = None
-                except SwapdError as error:
-                    deal.story = None
-                    self.log.say(f"{deal.swap_id}: {error}")
+            await self._go_on(deal)
             if deal.story is None and await deal.over():
                 self.open.remove(deal)
                 ends = [f"{trader.name}: {(await deal.row(trader)).status.value}" for trader in deal.parties]
                 self.log.say(f"over: {deal.swap_id}, {', '.join(ends)}")
+
+    async def _go_on(self, deal: Deal) -> None:
+        if deal.story is None or any(trader.disturbed for trader in deal.parties):
+            return
+        try:
+            await anext(deal.story)
+        except StopAsyncIteration:
+            deal.story = None
+        except SwapdError as error:
+            deal.story = None
+            self.log.say(f"{deal.swap_id}: {error}")
 
     async def wake(self) -> None:
         """Nobody stays away any longer."""
@@ -182,9 +188,11 @@ class Deals:
         yield
 
     async def _called_off(self, deal: Deal) -> Story:
-        for _ in range(self.dice.randrange(6)):
+        """At once by who would lock first, or later by either: a fast machine has locked after a minute."""
+        waits = self.dice.choice([0, 0, 0, 1, 2, 4])
+        for _ in range(waits):
             yield
-        trader = self.dice.choice(deal.parties)
+        trader = self.dice.choice(deal.parties) if waits else deal.initiator
         async with trader.house.store.write("operator") as writing:
             await writing.cancel(deal.swap_id, "the soak says so")
         self.log.say(f"{deal.swap_id} called off by {trader.name}")
